@@ -49,29 +49,10 @@ as $$
     )::jsonb
 $$;
 
--- Supabase Lite sends metadata as a JSON string inside jsonb; profile triggers must find the object.
-create or replace function auth.unwrap_metadata() returns trigger
-language plpgsql
-as $$
-begin
-    if jsonb_typeof(new.raw_user_meta_data) = 'string' then
-        new.raw_user_meta_data := (new.raw_user_meta_data #>> '{}')::jsonb;
-    end if;
-    if jsonb_typeof(new.raw_app_meta_data) = 'string' then
-        new.raw_app_meta_data := (new.raw_app_meta_data #>> '{}')::jsonb;
-    end if;
-    return new;
-end
-$$;
-
-create or replace trigger unwrap_metadata before insert or update on auth.users
-    for each row execute function auth.unwrap_metadata();
-
 alter function auth.uid() owner to supabase_auth_admin;
 alter function auth.role() owner to supabase_auth_admin;
 alter function auth.email() owner to supabase_auth_admin;
 alter function auth.jwt() owner to supabase_auth_admin;
-alter function auth.unwrap_metadata() owner to supabase_auth_admin;
 
 -- `postgres` may read, change, reference and hang triggers on these tables, but owns nothing in the schema.
 grant all on all tables in schema auth to postgres;
