@@ -1,0 +1,215 @@
+-- Knowledge: who may read a document, where a chunk was read, in which vector space it is, and how it is found.
+
+create table if not exists public.embedding_space (
+    id integer generated always as identity primary key,
+    model text not null,
+    dimensions integer not null,
+    is_active boolean not null default false,
+    created_at timestamptz not null default now(),
+    constraint embedding_space_dimensions_indexable check (dimensions between 1 and 4000),
+    constraint embedding_space_model_and_dimensions_unique unique (model, dimensions)
+);
+alter table public.embedding_space enable row level security;
+revoke all on public.embedding_space from anon, authenticated;
+create unique index if not exists embedding_space_one_active on public.embedding_space (is_active) where is_active;
+comment on table public.embedding_space is 'One row per embedding model and dimension; chunks of different spaces are never compared.';
+
+alter table public.document_metadata
+add column if not exists owner_id uuid references public.user_profiles (id) on delete cascade;
+comment on column public.document_metadata.owner_id is 'The only person who may read it; null = shared with everyone.';
+
+create index if not exists document_rows_dataset on public.document_rows (dataset_id);
+
+-- Earlier versions fixed the dimension in the column (1536); an index of theirs on it would refuse other dimensions.
+do $$
+declare
+    v_vector text := (
+        select format('%I.vector', n.nspname)
+        from pg_catalog.pg_extension as e
+        join pg_catalog.pg_namespace as n on n.oid = e.extnamespace
+        where e.extname = 'vector'
+    );
+    v_index regclass;
+begin
+    if (
+        select a.atttypmod
+        from pg_catalog.pg_attribute as a
+        where a.attrelid = 'public.documents'::regclass and a.attname = 'embedding'
+    ) <> -1 then
+        for v_index in
+            select i.indexrelid::regclass
+            from pg_catalog.pg_index as i
+            join pg_catalog.pg_attribute as a on a.attrelid = i.indrelid and a.attnum = any(i.indkey::smallint[])
+            where i.indrelid = 'public.documents'::regclass and a.attname = 'embedding'
+        loop
+            execute format('drop index %s', v_index);
+        end loop;
+        execute format('alter table public.documents alter column embedding type %s', v_vector);
+    end if;
+end;
+$$;
+alter table public.documents
+add column if not exists document_id text references public.document_metadata (id) on delete cascade,
+add column if not exists owner_id uuid references public.user_profiles (id) on delete cascade,
+add column if not exists embedding_space_id integer references public.embedding_space (id),
+add column if not exists chunk_index integer,
+add column if not exists page integer,
+add column if not exists char_start integer,
+add column if not exists char_end integer,
+add column if not exists content_search tsvector
+generated always as (to_tsvector('english', coalesce(content, ''))) stored;
+comment on column public.documents.owner_id is 'Copied from the document, so that search filters without a join; null = shared.';
+create index if not exists documents_document on public.documents (document_id, chunk_index);
+create index if not exists documents_search on public.documents using gin (content_search);
+
+-- Chunks of earlier versions name their document only inside metadata, and were all made by one model.
+insert into public.document_metadata (id, title, url)
+select d.metadata ->> 'file_id', max(d.metadata ->> 'file_title'), max(d.metadata ->> 'file_url')
+from public.documents as d
+where d.document_id is null and d.metadata ->> 'file_id' is not null
+group by d.metadata ->> 'file_id'
+on conflict (id) do nothing;
+update public.documents set
+    document_id = metadata ->> 'file_id',
+    chunk_index = case when metadata ->> 'chunk_index' ~ '^\d{1,9}$' then (metadata ->> 'chunk_index')::integer end
+where document_id is null and metadata ->> 'file_id' is not null;
+
+-- Retrieval. Vector operators live in the extension's schema (extensions, or public in older databases), so these
+-- functions, and only these, name schemas in their search_path.
+
+-- Adds the space and its partial index. Called when a service starts with a model that the database does not know.
+create or replace function public.ensure_embedding_space(p_model text, p_dimensions integer) returns integer
+language plpgsql
+set search_path = pg_catalog, public, extensions
+as $$
+declare
+    v_space_id integer;
+    -- HNSW holds at most 2000 dimensions as vector, 4000 as halfvec (pgvector 0.7 and later).
+    v_type text := case when p_dimensions > 2000 then 'halfvec' else 'vector' end;
+begin
+    insert into public.embedding_space (model, dimensions, is_active)
+    values (p_model, p_dimensions, not exists (select 1 from public.embedding_space where is_active))
+    on conflict (model, dimensions) do nothing;
+    select s.id into strict v_space_id
+    from public.embedding_space as s
+    where s.model = p_model and s.dimensions = p_dimensions;
+    execute format(
+        'create index if not exists %I on public.documents using hnsw ((embedding::%s(%s)) %s_cosine_ops)'
+        ' where embedding_space_id = %s',
+        'documents_embedding_space_' || v_space_id, v_type, p_dimensions, v_type, v_space_id
+    );
+    return v_space_id;
+end;
+$$;
+comment on function public.ensure_embedding_space(text, integer) is
+'Returns the id of the space for a model and its dimension; the first space of a database becomes the active one.';
+revoke all on function public.ensure_embedding_space(text, integer) from public, anon, authenticated;
+
+do $$
+declare
+    v_vector text := (
+        select format('%I.vector', n.nspname)
+        from pg_catalog.pg_extension as e
+        join pg_catalog.pg_namespace as n on n.oid = e.extnamespace
+        where e.extname = 'vector'
+    );
+begin
+    -- The column types of the older function differ, and create or replace may not change them.
+    execute format('drop function if exists public.match_documents(%s, integer, jsonb)', v_vector);
+    execute format($function$
+create function public.match_documents(
+    query_embedding %1$s, match_count integer default 10, filter jsonb default '{}'
+) returns table (id bigint, content text, metadata jsonb, similarity double precision)
+language plpgsql
+set search_path = pg_catalog, public, extensions
+as $body$
+declare
+    v_dimensions integer := vector_dims(query_embedding);
+    v_space_id integer := (
+        select s.id from public.embedding_space as s order by (s.dimensions = v_dimensions) desc, s.is_active desc, s.id limit 1
+    );
+begin
+    -- Without it a filtered HNSW scan returns too few rows. Not "create function ... set": refused to a non-superuser.
+    perform set_config('hnsw.iterative_scan', 'relaxed_order', true);
+    return query
+    select d.id, d.content, d.metadata, 1 - (d.embedding <=> query_embedding) as similarity
+    from public.documents as d
+    where d.owner_id is null and d.metadata @> filter
+      and (d.embedding_space_id = v_space_id or d.embedding_space_id is null)
+      and vector_dims(d.embedding) = v_dimensions
+    order by d.embedding <=> query_embedding
+    limit least(greatest(match_count, 0), 200);
+end;
+$body$
+$function$, v_vector);
+    execute format('revoke all on function public.match_documents(%s, integer, jsonb) from public, anon, authenticated', v_vector);
+    execute format('comment on function public.match_documents(%s, integer, jsonb) is %L', v_vector,
+        'Shared chunks nearest to a vector; kept for callers of earlier versions.');
+
+    execute format('drop function if exists public.search_documents(uuid, text, %s, integer, integer)', v_vector);
+    execute format($function$
+create function public.search_documents(
+    p_user_id uuid, p_query text, p_embedding %1$s, p_space_id integer, p_limit integer default 8
+) returns table (
+    chunk_id bigint, document_id text, title text, url text, content text, page integer,
+    char_start integer, char_end integer, score double precision
+)
+language plpgsql
+set search_path = pg_catalog, public, extensions
+as $body$
+declare
+    v_dimensions integer;
+    v_type text;
+    v_vector_ids bigint[] := '{}';
+    v_candidates constant integer := 50;
+    -- The constant of reciprocal rank fusion (Cormack, Clarke, Buettcher 2009).
+    v_rank_constant constant integer := 60;
+begin
+    perform set_config('hnsw.iterative_scan', 'relaxed_order', true);
+    if p_embedding is not null then
+        select s.dimensions into v_dimensions from public.embedding_space as s where s.id = p_space_id;
+        if v_dimensions is distinct from vector_dims(p_embedding) then
+            raise exception 'the query vector has %% dimensions, embedding space %% has %%',
+                vector_dims(p_embedding), p_space_id, v_dimensions using errcode = 'AP422';
+        end if;
+        v_type := case when v_dimensions > 2000 then 'halfvec' else 'vector' end;
+        -- The space and its dimension stand as literals, so that the planner can use the space's partial index.
+        execute format(
+            'select coalesce(array_agg(c.id order by c.distance), ''{}'') from ('
+            ' select d.id, d.embedding::%%1$s(%%2$s) <=> $1::%%1$s(%%2$s) as distance from public.documents as d'
+            ' where d.embedding_space_id = %%3$s and (d.owner_id is null or d.owner_id = $2)'
+            ' order by d.embedding::%%1$s(%%2$s) <=> $1::%%1$s(%%2$s) limit %%4$s) as c',
+            v_type, v_dimensions, p_space_id, v_candidates
+        ) into v_vector_ids using p_embedding, p_user_id;
+    end if;
+    return query
+    with words as (
+        select websearch_to_tsquery('english', p_query) as query
+    ), by_text as (
+        select d.id, row_number() over (order by ts_rank_cd(d.content_search, w.query, 1) desc, d.id) as place
+        from public.documents as d, words as w
+        where d.content_search @@ w.query and (d.owner_id is null or d.owner_id = p_user_id)
+        order by place
+        limit v_candidates
+    ), by_vector as (
+        select v.id, v.place from unnest(v_vector_ids) with ordinality as v (id, place)
+    ), fused as (
+        select coalesce(t.id, v.id) as id,
+            coalesce(1.0 / (v_rank_constant + t.place), 0) + coalesce(1.0 / (v_rank_constant + v.place), 0) as score
+        from by_text as t
+        full join by_vector as v on v.id = t.id
+    )
+    select d.id, d.document_id, m.title, m.url, d.content, d.page, d.char_start, d.char_end, f.score::double precision
+    from fused as f
+    join public.documents as d on d.id = f.id
+    left join public.document_metadata as m on m.id = d.document_id
+    order by f.score desc, d.id
+    limit least(greatest(p_limit, 1), 50);
+end;
+$body$
+$function$, v_vector);
+    execute format('revoke all on function public.search_documents(uuid, text, %s, integer, integer) from public, anon, authenticated', v_vector);
+    execute format('comment on function public.search_documents(uuid, text, %s, integer, integer) is %L', v_vector,
+        'Chunks one person may read, vector and full-text candidates fused by reciprocal rank. A null vector searches text alone.');
+end;
+$$;
