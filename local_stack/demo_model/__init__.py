@@ -1,0 +1,1 @@
+"""An offline, deterministic stand-in for an OpenAI-compatible model server."""

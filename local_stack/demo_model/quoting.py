@@ -1,0 +1,130 @@
+"""Reading tool results of any shape, and picking the sentences that answer a question best."""
+
+import json
+import re
+from collections import Counter
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass
+from typing import cast
+
+_TITLE_KEYS = ("title", "document_title", "file_title", "document", "file_name", "filename", "name", "source")
+_TEXT_KEYS = ("content", "text", "excerpt", "chunk", "passage", "snippet", "summary")
+_TITLE_LINE = re.compile(r"^[#>*\s]*(?:document(?:\s+\d+)?|title|source|file)\s*:\s*\**(?P<title>[^\n]+?)\**\s*$", re.I)
+_TITLE_ATTRIBUTE = re.compile(r"""<\w+[^>]*\b(?:title|name|source)=["'](?P<title>[^"']+)["'][^>]*>""", re.I)
+_SENTENCE_END = re.compile(r"(?<=[.!?\u2026])\s+|(?<=[.!?\u2026][\"'\u00bb\u201d)\]])\s+|(?<=[\u3002\uff01\uff1f])|\n+")
+_NOTHING = re.compile(r"^\W*(?:no|none|nothing|0)\b.{0,80}(?:found|available|match\w*|result\w*|document\w*)?", re.I)
+_MARKUP = re.compile(r"^(?:#{1,6}\s+|[-*+>]\s+|\d+[.)]\s+|\|)")
+_STOP_WORDS = frozenset(
+    re.findall(
+        r"\w+",
+        "a about an and any are as at be been but by can could did do does for from had has have how i if in into is it"
+        " its me my no not of on or our please say says should so tell than that the their them then there these they"
+        " this to us was we were what when where which who why will with would you your",
+    )
+)
+_STEM_LETTERS = 5
+_SENTENCE_CHARACTERS_MAX = 400
+
+
+@dataclass(frozen=True)
+class Passage:
+    """A piece of a document, as a tool returned it."""
+
+    title: str
+    text: str
+
+
+@dataclass(frozen=True)
+class Quote:
+    """A sentence of a document; `related` is False when it shares no word with the question."""
+
+    title: str
+    sentence: str
+    related: bool
+
+
+def read_passages(results: Sequence[str]) -> list[Passage]:
+    """Every passage in the tool results, in their order."""
+    passages: list[Passage] = []
+    for result in results:
+        try:
+            value = cast(object, json.loads(result))
+        except ValueError:
+            passages += _from_text(result)
+        else:
+            passages += _from_text(value) if isinstance(value, str) else _from_json(value, "")
+    return passages
+
+
+def best_quotes(question: str, passages: Sequence[Passage], *, count: int = 3) -> list[Quote]:
+    """The sentences that share most with the question, best first; rare words weigh more than common ones."""
+    sentences = [(passage.title, sentence) for passage in passages for sentence in _sentences(passage.text)]
+    stems = [_stems(sentence) for _, sentence in sentences]
+    frequency = Counter(stem for found in stems for stem in found)
+    wanted = _stems(question)
+    scored: dict[str, tuple[float, int]] = {}
+    for place, found in enumerate(stems):
+        score = sum(1 / frequency[stem] ** 0.5 for stem in sorted(found & wanted))
+        if score > 0:
+            scored.setdefault(sentences[place][1], (-score, place))
+    best = sorted(scored.values())[:count]
+    if best:
+        return [Quote(*sentences[place], related=True) for _, place in best]
+    # Retrieval put its best guess first.
+    return [Quote(*sentences[0], related=False)] if sentences else []
+
+
+def _from_json(value: object, title: str) -> Iterator[Passage]:
+    if isinstance(value, list):
+        for item in cast(list[object], value):
+            yield from _from_json(item, title)
+    elif isinstance(value, str):
+        yield from (Passage(title or passage.title, passage.text) for passage in _from_text(value))
+    elif isinstance(value, dict):
+        fields = cast(dict[str, object], value)
+        title = _first_text(fields, _TITLE_KEYS) or title
+        text = _first_text(fields, _TEXT_KEYS)
+        nested: list[object] = [item for item in fields.values() if isinstance(item, list | dict)]
+        if text or (title and not nested):
+            yield Passage(title, text)
+        for item in nested:
+            yield from _from_json(item, title)
+
+
+def _first_text(fields: dict[str, object], keys: Iterable[str]) -> str:
+    for key in keys:
+        value = fields.get(key)
+        if isinstance(value, str) and value.strip():
+            return value.strip()
+    return ""
+
+
+def _from_text(text: str) -> Iterator[Passage]:
+    """Split at lines that name a document; text before the first one has no title."""
+    if not text.strip() or (len(text) < 200 and _NOTHING.match(text)):
+        return
+    title, lines = "", list[str]()
+    for line in text.splitlines():
+        named = _TITLE_LINE.match(line) or _TITLE_ATTRIBUTE.search(line)
+        if named:
+            if "".join(lines).strip():
+                yield Passage(title, "\n".join(lines).strip())
+            title, lines = named["title"].strip(), []
+        else:
+            lines.append(line)
+    if title or "".join(lines).strip():
+        yield Passage(title, "\n".join(lines).strip())
+
+
+def _sentences(text: str) -> Iterator[str]:
+    for part in _SENTENCE_END.split(text):
+        sentence = _MARKUP.sub("", part.strip()).strip()
+        # A Markdown heading has no end mark and says little; a line of three words or more may be an answer.
+        if len(sentence.split()) >= 3 or (len(sentence) >= 12 and " " not in sentence):
+            yield sentence if len(sentence) <= _SENTENCE_CHARACTERS_MAX else sentence[:_SENTENCE_CHARACTERS_MAX] + "…"
+
+
+def _stems(text: str) -> frozenset[str]:
+    """The words that carry meaning, cut short so that singular and plural meet."""
+    words = re.findall(r"\w+", text.casefold())
+    return frozenset(word[:_STEM_LETTERS] for word in words if word not in _STOP_WORDS)
