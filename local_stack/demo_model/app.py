@@ -15,7 +15,7 @@ from local_stack.demo_model.errors import ModelError, on_crash, on_model_error, 
 from local_stack.demo_model.pacing import Hang, PacedStream, PacedWhole, Schedule
 from local_stack.demo_model.schemas import ChatRequest, EmbeddingRequest, parse_body
 from local_stack.demo_model.settings import BODY_BYTES_MAX, CHAT_MODEL, EMBEDDING_MODEL, Settings
-from local_stack.demo_model.wire import ChunkEncoder, Usage, completion_body, encode, estimate_model_tokens
+from local_stack.demo_model.wire import ChunkEncoder, Usage, completion_body, encode_piece, estimate_model_tokens
 
 
 def create_app(settings: Settings) -> Starlette:
@@ -86,7 +86,9 @@ def _chat_response(chat: ChatRequest, reply: Reply, settings: Settings) -> Respo
     return PacedStream(
         Schedule(
             opening=b"" if reply.calls else encoder.first(),
-            pieces=encoder.tool_calls(reply.calls) if reply.calls else [encoder.text(encode(p)) for p in reply.pieces],
+            pieces=encoder.tool_calls(reply.calls)
+            if reply.calls
+            else [encoder.text(encode_piece(p)) for p in reply.pieces],
             closing=encoder.last("tool_calls" if reply.calls else "stop", usage),
             pause_seconds=pause_ms / 1000,
             ending=reply.ending,

@@ -4,6 +4,7 @@ import json
 import time
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import lru_cache
 from uuid import uuid4
 
 from local_stack.demo_model.settings import CHAT_MODEL
@@ -45,6 +46,12 @@ def encode(value: object) -> bytes:
         return json.dumps(value, ensure_ascii=False, separators=(",", ":")).encode()
     except UnicodeEncodeError:
         return json.dumps(value, separators=(",", ":")).encode()
+
+
+@lru_cache(maxsize=8192)
+def encode_piece(piece: str) -> bytes:
+    """JSON of a piece of text; words come again and again."""
+    return encode(piece)
 
 
 def completion_body(
