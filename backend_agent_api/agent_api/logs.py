@@ -1,0 +1,84 @@
+"""Structured logs: one JSON object a line, on standard output.
+
+What may stand in them: names of events, ids, numbers, names of types and places in the code. Never a secret, a jwt, a
+query string or a message text. Texts of exceptions carry such things (a refused row, a body that did not parse), so an
+exception is logged as its type and where it was raised.
+"""
+
+import logging
+import sys
+import traceback
+from types import TracebackType
+from typing import Any
+
+import structlog
+from structlog.typing import EventDict, WrappedLogger
+
+FRAMES_MAX = 30
+CAUSES_MAX = 5
+CHATTY_LOGGERS = ("httpx", "httpx2", "httpcore", "httpcore2", "openai", "asyncio", "stamina")
+
+ExceptionInfo = tuple[type[BaseException], BaseException, TracebackType | None]
+
+
+def describe_exception(error: BaseException) -> list[dict[str, Any]]:
+    """An exception and its causes as types, SQLSTATEs and places, without their texts."""
+    described: list[dict[str, Any]] = []
+    current: BaseException | None = error
+    while current is not None and len(described) < CAUSES_MAX:
+        frames = traceback.extract_tb(current.__traceback__)[-FRAMES_MAX:]
+        entry: dict[str, Any] = {
+            "type": f"{type(current).__module__}.{type(current).__qualname__}",
+            "at": [f"{frame.filename}:{frame.lineno} {frame.name}" for frame in frames],
+        }
+        for attribute in ("sqlstate", "constraint_name", "errno"):
+            if value := getattr(current, attribute, None):
+                entry[attribute] = value
+        described.append(entry)
+        current = current.__cause__ or (None if current.__suppress_context__ else current.__context__)
+    return described
+
+
+def _exception_without_text(_logger: WrappedLogger, _name: str, event: EventDict) -> EventDict:
+    info: object = event.pop("exc_info", None)
+    if info is True:
+        info = sys.exc_info()
+    error: object = info[1] if isinstance(info, tuple) else info  # pyright: ignore[reportUnknownVariableType]
+    if isinstance(error, BaseException):
+        event["exception"] = describe_exception(error)
+    return event
+
+
+def configure_logs(level: str) -> None:
+    """Send everything, the libraries' records too, through one JSON formatter."""
+    shared: list[structlog.typing.Processor] = [
+        structlog.contextvars.merge_contextvars,
+        structlog.stdlib.add_log_level,
+        structlog.stdlib.add_logger_name,
+        structlog.processors.TimeStamper(fmt="iso", utc=True),
+        _exception_without_text,
+    ]
+    structlog.configure(
+        processors=[*shared, structlog.stdlib.ProcessorFormatter.wrap_for_formatter],
+        logger_factory=structlog.stdlib.LoggerFactory(),
+        wrapper_class=structlog.stdlib.BoundLogger,
+        cache_logger_on_first_use=False,
+    )
+    formatter = structlog.stdlib.ProcessorFormatter(
+        foreign_pre_chain=shared,
+        processors=[structlog.stdlib.ProcessorFormatter.remove_processors_meta, structlog.processors.JSONRenderer()],
+    )
+    handler = logging.StreamHandler(sys.stdout)
+    handler.setFormatter(formatter)
+    root = logging.getLogger()
+    root.handlers = [handler]
+    root.setLevel(level)
+    for name in ("uvicorn", "uvicorn.error"):
+        logging.getLogger(name).handlers = []
+        logging.getLogger(name).propagate = True
+    # RequestContext writes one line per request; uvicorn's would hold the query string.
+    access = logging.getLogger("uvicorn.access")
+    access.handlers = []
+    access.propagate = False
+    for name in CHATTY_LOGGERS:
+        logging.getLogger(name).setLevel(logging.WARNING)

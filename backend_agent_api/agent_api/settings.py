@@ -1,0 +1,212 @@
+"""Settings of the service, read once from the environment.
+
+`load_settings()` either returns complete settings or raises one `SettingsError` that names every variable that is
+missing or wrong. Values never appear in that message: some of them are secrets.
+"""
+
+from pathlib import Path
+from typing import Annotated, Any, Literal, Self
+from urllib.parse import urlsplit
+
+from pydantic import AfterValidator, Field, SecretStr, ValidationError, model_validator
+from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
+
+SERVICE_DIRECTORY = Path(__file__).resolve().parent.parent
+
+PROVIDER_BASE_URLS = {
+    "openai": "https://api.openai.com/v1",
+    "openrouter": "https://openrouter.ai/api/v1",
+    "ollama": "http://localhost:11434/v1",
+}
+TRANSACTION_POOLER_PORT = 6543
+"""Supabase serves its transaction-mode pooler there."""
+
+
+class SettingsError(Exception):
+    """The environment cannot configure the service; the text names every variable at fault."""
+
+
+def _http_url(value: str) -> str:
+    parts = urlsplit(value)
+    if parts.scheme not in ("http", "https") or not parts.netloc:
+        raise ValueError("must be an http:// or https:// address")
+    return value.rstrip("/")
+
+
+def _postgres_url(value: SecretStr) -> SecretStr:
+    try:
+        parts = urlsplit(value.get_secret_value())
+        port = parts.port
+    except ValueError:
+        raise ValueError("must be postgresql://user:password@host:port/database") from None
+    if parts.scheme not in ("postgresql", "postgres") or not parts.netloc or port == 0:
+        raise ValueError("must be postgresql://user:password@host:port/database")
+    return value
+
+
+HttpUrl = Annotated[str, AfterValidator(_http_url)]
+PostgresUrl = Annotated[SecretStr, AfterValidator(_postgres_url)]
+Seconds = Annotated[float, Field(gt=0)]
+Count = Annotated[int, Field(gt=0)]
+Provider = Literal["openai", "openrouter", "ollama"]
+
+
+class Settings(BaseSettings):
+    """Every variable the service reads. Units are in the names; every limit is here."""
+
+    model_config = SettingsConfigDict(
+        env_file=SERVICE_DIRECTORY / ".env", env_ignore_empty=True, extra="ignore", hide_input_in_errors=True
+    )
+
+    environment: Literal["development", "production"] = "development"
+    log_level: Literal["DEBUG", "INFO", "WARNING", "ERROR"] = "INFO"
+    frontend_url: HttpUrl = "http://localhost:8082"
+    cors_origins: Annotated[list[str], NoDecode] = []
+    """Comma-separated. Empty: only FRONTEND_URL."""
+
+    database_url: PostgresUrl
+    database_session_url: PostgresUrl | None = None
+    """For LISTEN, where DATABASE_URL leads through a pooler in transaction mode."""
+    database_pool_min_size: Annotated[int, Field(ge=0)] = 2
+    database_pool_max_size: Count = 20
+    database_acquire_timeout_seconds: Seconds = 5
+    database_connect_timeout_seconds: Seconds = 5
+    database_command_timeout_seconds: Seconds = 15
+    database_start_deadline_seconds: Seconds = 60
+    """How long a starting service keeps trying to reach the database before it gives up."""
+
+    supabase_url: HttpUrl
+    supabase_service_key: SecretStr
+    supabase_jwt_secret: SecretStr | None = None
+    jwt_leeway_seconds: Annotated[float, Field(ge=0, le=60)] = 10
+    jwks_refresh_seconds: Seconds = 300
+    jwks_refetch_interval_seconds: Seconds = 10
+    """An unknown key id fetches the key set again at most this often, whoever asks."""
+    auth_timeout_seconds: Seconds = 5
+    auth_cache_seconds: Annotated[float, Field(ge=0, le=60)] = 60
+    auth_cache_max_entries: Count = 10_000
+    auth_concurrent_lookups_max: Count = 20
+
+    llm_provider: Provider = "openai"
+    llm_base_url: HttpUrl = ""
+    """Empty: the provider's own address."""
+    llm_api_key: SecretStr = SecretStr("")
+    llm_choice: Annotated[str, Field(min_length=1)] = "gpt-4o-mini"
+    model_deadline_seconds: Seconds = 300
+    """One answer, tools included, may take this long."""
+    model_idle_timeout_seconds: Seconds = 60
+    """A model that sends nothing for this long has failed."""
+    embedding_provider: Provider = "openai"
+    embedding_base_url: HttpUrl = ""
+    embedding_api_key: SecretStr = SecretStr("")
+    """Empty: LLM_API_KEY, where both providers are the same."""
+    embedding_model_choice: Annotated[str, Field(min_length=1)] = "text-embedding-3-small"
+    embedding_timeout_seconds: Seconds = 30
+
+    rate_limit_requests: Count = 5
+    rate_limit_window_seconds: Count = 60
+    request_body_max_bytes: Count = 8 * 1024 * 1024
+    message_max_characters: Count = 200_000
+
+    run_lease_seconds: Seconds = 30
+    run_lease_renew_seconds: Seconds = 10
+    shutdown_grace_seconds: Annotated[float, Field(ge=0)] = 20
+    """Running answers may finish for this long after a stop signal; the rest is settled."""
+
+    balance_notify_interval_seconds: Seconds = 0.2
+    balance_reread_seconds: Seconds = 30
+    balance_keep_alive_seconds: Seconds = 15
+    balance_streams_per_user_max: Count = 20
+    balance_streams_per_process_max: Count = 5_000
+
+    stripe_secret_key: SecretStr | None = None
+    stripe_webhook_secret: SecretStr | None = None
+    stripe_api_base: HttpUrl | None = None
+
+    @model_validator(mode="before")
+    @classmethod
+    def _split_origins(cls, values: dict[str, Any]) -> dict[str, Any]:
+        origins: Any = values.get("cors_origins")
+        if isinstance(origins, str):
+            values["cors_origins"] = [origin.strip().rstrip("/") for origin in origins.split(",") if origin.strip()]
+        return values
+
+    @model_validator(mode="after")
+    def _fill_provider_defaults(self) -> Self:
+        self.llm_base_url = self.llm_base_url or PROVIDER_BASE_URLS[self.llm_provider]
+        self.embedding_base_url = self.embedding_base_url or PROVIDER_BASE_URLS[self.embedding_provider]
+        if not self.embedding_api_key.get_secret_value() and self.embedding_provider == self.llm_provider:
+            self.embedding_api_key = self.llm_api_key
+        self.cors_origins = self.cors_origins or [self.frontend_url]
+        return self
+
+    @property
+    def database_transaction_mode(self) -> bool:
+        """Whether DATABASE_URL leads through a pooler that gives each transaction another server connection."""
+        url = self.database_url.get_secret_value()
+        session_url = self.database_session_url
+        return urlsplit(url).port == TRANSACTION_POOLER_PORT or (
+            session_url is not None and session_url.get_secret_value() != url
+        )
+
+    @property
+    def listen_url(self) -> str:
+        """Where a connection keeps its session."""
+        return (self.database_session_url or self.database_url).get_secret_value()
+
+
+class _Together(BaseSettings):
+    """Variables whose rules hold between them, read leniently so that these rules are checked with all others."""
+
+    model_config = Settings.model_config
+
+    environment: str = "development"
+    llm_provider: str = "openai"
+    llm_api_key: str = ""
+    stripe_secret_key: str = ""
+    stripe_api_base: str = ""
+    run_lease_seconds: str = "30"
+    run_lease_renew_seconds: str = "10"
+
+
+def _problems_between(values: _Together) -> list[str]:
+    problems: list[str] = []
+    if not values.llm_api_key and values.llm_provider != "ollama":
+        problems.append("LLM_API_KEY: missing")
+    if values.stripe_api_base and "_live_" in values.stripe_secret_key:
+        problems.append("STRIPE_API_BASE: must not be set together with a live STRIPE_SECRET_KEY")
+    if values.stripe_api_base and values.environment == "production":
+        problems.append("STRIPE_API_BASE: must not be set with ENVIRONMENT=production")
+    try:
+        if float(values.run_lease_renew_seconds) * 2 > float(values.run_lease_seconds):
+            problems.append("RUN_LEASE_RENEW_SECONDS: must be at most half of RUN_LEASE_SECONDS")
+    except ValueError:
+        pass  # Not numbers: the fields' own check names them.
+    return problems
+
+
+def load_settings(**overrides: Any) -> Settings:
+    """Read the environment and the service's `.env`; keyword arguments (field names) win over both.
+
+    Raises SettingsError naming every missing or wrong variable.
+    """
+    problems: list[str] = []
+    settings: Settings | None = None
+    try:
+        settings = Settings(**overrides)
+    except ValidationError as error:
+        for fault in error.errors(include_input=False, include_url=False, include_context=False):
+            name = str(fault["loc"][0]).upper() if fault["loc"] else "settings"
+            problems.append(f"{name}: {'missing' if fault['type'] == 'missing' else fault['msg']}")
+    together = {
+        name: str(value.get_secret_value() if isinstance(value, SecretStr) else value or "")
+        for name, value in overrides.items()
+        if name in _Together.model_fields
+    }
+    if "_env_file" in overrides:
+        together["_env_file"] = overrides["_env_file"]
+    problems += _problems_between(_Together(**together))
+    if problems or settings is None:
+        lines = "\n".join(f"  {problem}" for problem in sorted(set(problems)))
+        raise SettingsError(f"The service cannot start. These environment variables are missing or wrong:\n{lines}")
+    return settings

@@ -1,0 +1,1 @@
+"""What a user has and how it came about: balance, live balance, transactions."""
