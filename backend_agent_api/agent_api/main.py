@@ -11,6 +11,7 @@ from starlette.middleware.cors import CORSMiddleware
 
 from agent_api import health
 from agent_api.auth import open_verifier
+from agent_api.chat import conversation_routes
 from agent_api.database import open_database
 from agent_api.errors import install_error_handlers
 from agent_api.logs import configure_logs
@@ -109,6 +110,6 @@ def create_app(settings: Settings) -> FastAPI:
     )
     app.state.settings = settings
     install_error_handlers(app)
-    for router in (health.router, profile_routes.router, tokens_routes.router):
+    for router in (health.router, profile_routes.router, tokens_routes.router, conversation_routes.router):
         app.include_router(router)
     return app
