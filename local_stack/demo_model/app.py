@@ -12,7 +12,7 @@ from starlette.routing import Route
 from local_stack.demo_model.behaviour import Reply, reply_to
 from local_stack.demo_model.embeddings import DIMENSIONS, Embedder, model_folder
 from local_stack.demo_model.errors import ModelError, on_crash, on_model_error, on_not_found, on_wrong_method
-from local_stack.demo_model.pacing import Hang, PacedStream, PacedWhole, Schedule
+from local_stack.demo_model.pacing import Hang, PacedStream, PacedWhole, Schedule, answers_running
 from local_stack.demo_model.schemas import ChatRequest, EmbeddingRequest, parse_body
 from local_stack.demo_model.settings import BODY_BYTES_MAX, CHAT_MODEL, EMBEDDING_MODEL, Settings
 from local_stack.demo_model.wire import ChunkEncoder, Usage, completion_body, encode_piece, estimate_model_tokens
@@ -52,7 +52,7 @@ async def _read_body(request: Request) -> bytes:
 
 
 async def _health(_: Request) -> Response:
-    return JSONResponse({"status": "ok"})
+    return JSONResponse({"status": "ok", "answers_running": answers_running()})
 
 
 def _model_body(name: str) -> dict[str, object]:

@@ -11,6 +11,7 @@ from local_stack.demo_model import samples
 from local_stack.demo_model.errors import ModelError
 from local_stack.demo_model.marks import Marks, read_marks
 from local_stack.demo_model.pacing import Ending
+from local_stack.demo_model.questions import kind_of
 from local_stack.demo_model.quoting import best_quotes, read_passages
 from local_stack.demo_model.schemas import ChatRequest, Function, NamedChoice
 from local_stack.demo_model.settings import ANSWER_PIECES_MAX
@@ -19,23 +20,8 @@ from local_stack.demo_model.wire import ToolCall
 
 _RETRIEVE, _LIST = "retrieve_relevant_documents", "list_documents"
 _PIECE_CHARACTERS = 6
-
-_GREETING = re.compile(
-    r"^\W*(?:hi|hello|hey|hallo|moin|good (?:morning|afternoon|evening|day)|greetings|test(?:ing)?|ping"
-    r"|(?:how are you|who are you|what are you|what can you do|help)\b[^?]{0,20})[\s\w]{0,12}\W*$",
-    re.I,
-)
-_THANKS = re.compile(r"^\W*(?:thanks|thank you|thx|great|cool|ok(?:ay)?|nice|perfect)\b[^?]{0,40}$", re.I)
-_FAREWELL = re.compile(r"^\W*(?:bye|goodbye|see you|good night)\b[^?]{0,30}$", re.I)
-_CODE = re.compile(
-    r"\b(?:write|show|give|make|create|need|example)\b.{0,40}\b(?:code|function|script|snippet|program|class|regex)\b",
-    re.I | re.S,
-)
-_WHICH_DOCUMENTS = re.compile(
-    r"\b(?:which|what|list|show|name|how many)\b.{0,30}\b(?:documents?|files?|sources?)\b"
-    r".{0,30}(?:\b(?:are there|do you (?:have|know)|exist|available|there)\b|^\W*$|\?*$)",
-    re.I,
-)
+_MARKED_WORDS = 40
+_CUT_AFTER = 10
 
 
 @dataclass(frozen=True)
@@ -113,51 +99,51 @@ def _marked_reply(marks: Marks, results: Sequence[str]) -> Reply:
     pieces, pause_ms = _marked_pieces(marks, results)
     for name, ending in (("fail-midway", "break"), ("hang-midway", "hang")):
         if name in marks:
-            pieces = pieces[: marks.option(name, "chunks", min(10, len(pieces) // 2))]
+            pieces = pieces[: marks.option(name, "chunks", min(_CUT_AFTER, len(pieces) // 2))]
             return Reply(pieces=pieces, pause_ms=pause_ms, ending=cast(Ending, ending))
     return Reply(pieces=pieces, pause_ms=pause_ms)
 
 
 def _marked_pieces(marks: Marks, results: Sequence[str]) -> tuple[list[str], int | None]:
     """The text a mark asks for, and its pace."""
-    pace: str | None = next((name for name in ("chunks", "slow") if name in marks), None)
-    count, default_ms = (50, 20) if pace == "chunks" else (40, 150)
-    pause_ms = marks.option(pace, "ms", default_ms) if pace else None
+    pace = next((name for name in ("chunks", "slow") if name in marks), "")
+    count, pause_ms = {"chunks": (50, 20), "slow": (_MARKED_WORDS, 150)}.get(pace, (_MARKED_WORDS, None))
+    if pause_ms is not None:
+        pause_ms = marks.option(pace, "ms", pause_ms)
     if marks.echo is not None:
         return split_pieces(marks.echo), pause_ms
     if "markdown" in marks:
         return split_pieces(samples.MARKDOWN), pause_ms
     if "tool" in marks and not pace:
-        return split_pieces(_tool_answer(marks.rest, results)), pause_ms
-    count = marks.option(pace, "chunks", count) if pace else count
+        return split_pieces(samples.tool_answer(_quoted(marks.rest, results), results)), pause_ms
+    count = marks.option(pace, "chunks", count)
     # Numbered, so that a reader of the stream can tell a lost or doubled piece.
     return [f"word{number} " for number in range(1, count + 1)], pause_ms
 
 
-def _tool_answer(question: str, results: Sequence[str]) -> str:
-    if not results:
-        return "No tool is offered that I could call." + samples.NOTICE
-    quotes = best_quotes(question, read_passages(results))
-    return (samples.quoted_answer(quotes) if quotes else samples.NOTHING_FOUND) + samples.NOTICE
-
-
 def _plain_reply(request: ChatRequest, question: str, functions: Sequence[Function], results: Sequence[str]) -> Reply:
     named = {function.name: function for function in functions}
-    listing = bool(_WHICH_DOCUMENTS.search(question))
+    kind = kind_of(question)
+    listing = kind == "document list"
+    if results and listing:
+        return _answer(samples.document_list(read_passages(results)))
     if results:
-        answer = samples.document_list(read_passages(results)) if listing else ""
-        return Reply(split_pieces(answer + samples.NOTICE if answer else _tool_answer(question, results)))
-    if not question.strip():
-        return Reply(split_pieces(samples.GREETING + samples.NOTICE))
-    for pattern, answer in ((_GREETING, samples.GREETING), (_THANKS, samples.THANKS), (_FAREWELL, samples.FAREWELL)):
-        if pattern.match(question):
-            return Reply(split_pieces(answer.rstrip() + samples.NOTICE))
-    if _CODE.search(question):
-        return Reply(split_pieces(samples.CODE.rstrip() + samples.NOTICE))
+        return _answer(_quoted(question, results))
+    if kind in samples.SMALL_TALK:
+        return _answer(samples.SMALL_TALK[kind])
     tool = (named.get(_LIST) if listing else None) or named.get(_RETRIEVE)
     if tool:
         return Reply(calls=[_call(request, tool, question)])
-    return Reply(split_pieces(samples.no_tools(question) + samples.NOTICE))
+    return _answer(samples.no_tools(question))
+
+
+def _answer(text: str) -> Reply:
+    return Reply(split_pieces(text.rstrip() + samples.NOTICE))
+
+
+def _quoted(question: str, results: Sequence[str]) -> str:
+    quotes = best_quotes(question, read_passages(results))
+    return samples.quoted_answer(quotes) if quotes else samples.NOTHING_FOUND
 
 
 def _call(request: ChatRequest, function: Function, question: str) -> ToolCall:
@@ -200,4 +186,4 @@ def split_pieces(text: str) -> list[str]:
     size = max(_PIECE_CHARACTERS, -(-len(text) // ANSWER_PIECES_MAX))
     if size > _PIECE_CHARACTERS:
         return [text[start : start + size] for start in range(0, len(text), size)]
-    return re.findall(rf"\s*\S{{1,{_PIECE_CHARACTERS}}}|\s+$", text)
+    return re.findall(rf"\s*\S{{1,{_PIECE_CHARACTERS}}}|\s+\Z", text)

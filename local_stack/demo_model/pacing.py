@@ -104,15 +104,25 @@ async def send_ending(send: Send, ready: bytes, closing: bytes, ending: Ending) 
         await asyncio.Event().wait()
 
 
+_running: set[asyncio.Future[object]] = set()
+
+
+def answers_running() -> int:
+    """How many answers are being sent, or held back, right now."""
+    return len(_running)
+
+
 async def run_until_disconnect(work: Coroutine[Any, Any, object], receive: Receive) -> None:
     """Run the work, or give it up as soon as the client leaves."""
     task = asyncio.ensure_future(work)
     leaving = asyncio.ensure_future(_client_leaves(receive))
+    _running.add(task)
     try:
         await asyncio.wait((task, leaving), return_when=asyncio.FIRST_COMPLETED)
         if task.done():
             task.result()
     finally:
+        _running.discard(task)
         task.cancel()
         leaving.cancel()
 

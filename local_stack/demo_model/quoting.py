@@ -12,7 +12,11 @@ _TEXT_KEYS = ("content", "text", "excerpt", "chunk", "passage", "snippet", "summ
 _TITLE_LINE = re.compile(r"^[#>*\s]*(?:document(?:\s+\d+)?|title|source|file)\s*:\s*\**(?P<title>[^\n]+?)\**\s*$", re.I)
 _TITLE_ATTRIBUTE = re.compile(r"""<\w+[^>]*\b(?:title|name|source)=["'](?P<title>[^"']+)["'][^>]*>""", re.I)
 _SENTENCE_END = re.compile(r"(?<=[.!?\u2026])\s+|(?<=[.!?\u2026][\"'\u00bb\u201d)\]])\s+|(?<=[\u3002\uff01\uff1f])|\n+")
-_NOTHING = re.compile(r"^\W*(?:no|none|nothing|0)\b.{0,80}(?:found|available|match\w*|result\w*|document\w*)?", re.I)
+_NOTHING = re.compile(
+    r"^\W*(?:(?:there (?:is|are|was|were)|(?:i|we) found)\s+)?(?:no|none|nothing|0)\b"
+    r"(?=.*\b(?:found|match\w*|available|yet|results?|exists?)\b|\W*$|\s+(?:\w+\s+)?(?:documents?|passages?)\W*$)[^.\n]*\W*$",
+    re.I,
+)
 _MARKUP = re.compile(r"^(?:#{1,6}\s+|[-*+>]\s+|\d+[.)]\s+|\|)")
 _STOP_WORDS = frozenset(
     re.findall(
@@ -118,8 +122,9 @@ def _from_text(text: str) -> Iterator[Passage]:
 
 def _sentences(text: str) -> Iterator[str]:
     for part in _SENTENCE_END.split(text):
+        if part.lstrip().startswith("#"):
+            continue  # a heading names what is said, but does not say it
         sentence = _MARKUP.sub("", part.strip()).strip()
-        # A Markdown heading has no end mark and says little; a line of three words or more may be an answer.
         if len(sentence.split()) >= 3 or (len(sentence) >= 12 and " " not in sentence):
             yield sentence if len(sentence) <= _SENTENCE_CHARACTERS_MAX else sentence[:_SENTENCE_CHARACTERS_MAX] + "…"
 

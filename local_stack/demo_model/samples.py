@@ -1,6 +1,10 @@
 """Fixed texts of the demo model."""
 
+from collections.abc import Sequence
+
 from local_stack.demo_model.quoting import Passage, Quote
+
+_RESULT_CHARACTERS_MAX = 2000
 
 NOTICE = (
     "\n\n---\n*Offline demo model: it quotes your documents and does not reason. For a real model set `LLM_BASE_URL`, "
@@ -33,6 +37,8 @@ print(greet("world"))
 
 Use the button at the corner of the block to copy it.
 """
+
+SMALL_TALK = {"greeting": GREETING, "thanks": THANKS, "farewell": FAREWELL, "code": CODE}
 
 MARKDOWN = """# Heading one
 
@@ -85,12 +91,23 @@ def no_tools(question: str) -> str:
 
 
 def document_list(passages: list[Passage]) -> str:
-    """The titles that a tool returned."""
-    titles = list(dict.fromkeys(passage.title or _short(passage.text) for passage in passages))
+    """The titles that a tool returned; a plain text is read as one title a line."""
+    lines = [line for passage in passages for line in ([passage.title] if passage.title else passage.text.splitlines())]
+    titles = list(dict.fromkeys(filter(None, (line.strip(" \t-*+>#") for line in lines))))
     if not titles:
         return "There are no documents yet."
     opening = "There is one document:" if len(titles) == 1 else f"There are {len(titles)} documents:"
     return "\n".join([opening, "", *(f"- **{title}**" for title in titles)])
+
+
+def tool_answer(quoted: str, results: Sequence[str]) -> str:
+    """What a forced tool call gave: quotes where there are any, else the bare results."""
+    if not results:
+        return "No tool was offered that I could call."
+    if quoted != NOTHING_FOUND:
+        return quoted
+    shown = "\n".join(results)[:_RESULT_CHARACTERS_MAX]
+    return f"The tool returned:\n\n````text\n{shown}\n````"
 
 
 def quoted_answer(quotes: list[Quote]) -> str:
@@ -99,8 +116,3 @@ def quoted_answer(quotes: list[Quote]) -> str:
     lines = ["This is what the documents say:" if related else "No sentence matches closely. The nearest passage says:"]
     lines += [f"> {quote.sentence}\n>\n> — **{quote.title or 'untitled document'}**" for quote in quotes]
     return "\n\n".join(lines)
-
-
-def _short(text: str) -> str:
-    line = text.strip().splitlines()[0] if text.strip() else "untitled document"
-    return line if len(line) <= 80 else line[:80] + "…"

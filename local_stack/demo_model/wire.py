@@ -54,9 +54,7 @@ def encode_piece(piece: str) -> bytes:
     return encode(piece)
 
 
-def completion_body(
-    text: str | None, calls: Sequence[ToolCall], usage: Usage, *, finish_reason: str | None = None
-) -> bytes:
+def completion_body(text: str | None, calls: Sequence[ToolCall], usage: Usage) -> bytes:
     """A whole chat.completion object."""
     message: dict[str, object] = {"role": "assistant", "content": text, "refusal": None}
     if calls:
@@ -68,7 +66,7 @@ def completion_body(
         "index": 0,
         "message": message,
         "logprobs": None,
-        "finish_reason": finish_reason or ("tool_calls" if calls else "stop"),
+        "finish_reason": "tool_calls" if calls else "stop",
     }
     return encode(
         {
