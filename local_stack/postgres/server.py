@@ -17,7 +17,7 @@ from local_stack.postgres.roles import SUPERUSER
 # After kill -9 the shared memory is held until the last backend notices: about 1.7 s.
 START_SECONDS_MAX = 20.0
 STOP_SECONDS_MAX = 30
-# macOS and Windows do not know every name; the last one always exists.
+# macOS does not know every name; the last one always exists.
 LOCALES = ("C.UTF-8", "C.utf8", "en_US.UTF-8", "C")
 SETTINGS = {
     "listen_addresses": "127.0.0.1",
@@ -57,7 +57,7 @@ def initialise(installation: Installation, data: Path, superuser_password: str) 
                 ],
                 capture_output=True,
                 text=True,
-                cwd="/" if os.name != "nt" else None,
+                cwd="/",
                 env=_clean_environment(),
                 **installation.process_owner(),
             )
@@ -89,7 +89,7 @@ def stop(process: subprocess.Popen[bytes]) -> None:
     """Stop the server without waiting for clients, keeping all committed data."""
     if process.poll() is not None:
         return
-    process.send_signal(signal.SIGTERM if os.name == "nt" else signal.SIGINT)
+    process.send_signal(signal.SIGINT)
     try:
         process.wait(timeout=STOP_SECONDS_MAX)
     except subprocess.TimeoutExpired:
@@ -111,7 +111,7 @@ def stop_leftover(installation: Installation, data: Path) -> None:
     subprocess.run(
         [installation.program("pg_ctl"), "stop", "-D", str(data), "-m", "fast", "-w", "-t", str(STOP_SECONDS_MAX)],
         capture_output=True,
-        cwd="/" if os.name != "nt" else None,
+        cwd="/",
         **installation.process_owner(),
     )
 
@@ -133,7 +133,7 @@ def _spawn(
             stdin=subprocess.DEVNULL,
             stdout=output,
             stderr=subprocess.STDOUT,
-            cwd="/" if os.name != "nt" else None,
+            cwd="/",
             env=_clean_environment(),
             start_new_session=True,
             **installation.process_owner(),
@@ -160,8 +160,6 @@ def _runs_on(pid: int, data: Path) -> bool:
         except FileNotFoundError:
             return False
         return "postgres" in command and str(data) in command
-    if os.name == "nt":
-        return True  # pg_ctl itself refuses a pid that is not a server there
     command = subprocess.run(["ps", "-o", "command=", "-p", str(pid)], capture_output=True, text=True).stdout
     return "postgres" in command and str(data) in command
 

@@ -1,0 +1,143 @@
+"""Processes that can be found again, and told from another program that was given the same number."""
+
+from __future__ import annotations
+
+import fcntl
+import json
+import os
+import signal
+import socket
+import subprocess
+import sys
+import time
+from collections.abc import Iterable
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import IO
+
+
+@dataclass(frozen=True)
+class ProcessIdentity:
+    """A process number with the moment it was given out, which together never repeat."""
+
+    name: str
+    pid: int
+    started: str
+
+    @classmethod
+    def of(cls, name: str, pid: int) -> ProcessIdentity:
+        return cls(name, pid, _start_moment(pid))
+
+    def is_alive(self) -> bool:
+        return self.started != "" and _start_moment(self.pid) == self.started
+
+    def signal_group(self, number: int) -> None:
+        """Signal the process and what it started; every service leads a process group of its own."""
+        if self.is_alive():
+            try:
+                os.killpg(self.pid, number)
+            except ProcessLookupError:
+                return
+
+
+def save_identities(path: Path, identities: Iterable[ProcessIdentity]) -> None:
+    partial = path.with_name(f"{path.name}.partial")
+    partial.write_text(json.dumps([asdict(identity) for identity in identities]))
+    partial.replace(path)
+
+
+def load_identities(path: Path) -> list[ProcessIdentity]:
+    try:
+        return [ProcessIdentity(**entry) for entry in json.loads(path.read_text())]
+    except (FileNotFoundError, ValueError, TypeError):
+        return []
+
+
+def end_leftovers(identities: Iterable[ProcessIdentity], grace_seconds: float) -> list[str]:
+    """Stop processes whose supervisor is gone. Returns the names of those that were still alive."""
+    alive = [identity for identity in identities if identity.is_alive()]
+    for identity in alive:
+        # PostgreSQL waits for its clients on SIGTERM; SIGINT disconnects them.
+        identity.signal_group(signal.SIGINT if identity.name == "postgres" else signal.SIGTERM)
+    deadline = time.monotonic() + grace_seconds
+    while time.monotonic() < deadline and any(identity.is_alive() for identity in alive):
+        time.sleep(0.05)
+    for identity in alive:
+        identity.signal_group(signal.SIGKILL)
+    return [identity.name for identity in alive]
+
+
+class AlreadyLocked(RuntimeError):
+    """Another process holds the lock."""
+
+
+class FileLock:
+    """A lock that ends with its process, however that ends."""
+
+    def __init__(self, path: Path) -> None:
+        self._path = path
+        self._file: IO[str] | None = None
+
+    def acquire(self, *, wait_seconds: float = 0) -> None:
+        """Take the lock or raise AlreadyLocked after `wait_seconds`."""
+        self._path.parent.mkdir(parents=True, exist_ok=True)
+        file = self._path.open("a")
+        deadline = time.monotonic() + wait_seconds
+        while True:
+            try:
+                fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+                self._file = file
+                return
+            except BlockingIOError:
+                if time.monotonic() >= deadline:
+                    file.close()
+                    raise AlreadyLocked(str(self._path)) from None
+                time.sleep(0.1)
+
+    def release(self) -> None:
+        if self._file is not None:
+            self._file.close()
+            self._file = None
+
+
+def port_is_free(port: int) -> bool:
+    """Whether a service could listen on this port of the loopback address now."""
+    with socket.socket(socket.AF_INET, socket.SOCK_STREAM) as probe:
+        probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        try:
+            probe.bind(("127.0.0.1", port))
+        except OSError:
+            return False
+    return True
+
+
+def free_ports(count: int) -> list[int]:
+    """Ports nobody listens on, different from each other."""
+    probes = [socket.socket(socket.AF_INET, socket.SOCK_STREAM) for _ in range(count)]
+    try:
+        for probe in probes:
+            probe.bind(("127.0.0.1", 0))
+        return [probe.getsockname()[1] for probe in probes]
+    finally:
+        for probe in probes:
+            probe.close()
+
+
+def _start_moment(pid: int) -> str:
+    """When a process started, or "" if it is gone (or dead and only not yet collected)."""
+    if sys.platform == "linux":
+        try:
+            fields = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
+        except (FileNotFoundError, ProcessLookupError):
+            return ""
+        state, ticks_since_boot = fields[0], fields[19]
+        return "" if state in "ZX" else f"{_boot_id()}/{ticks_since_boot}"
+    listing = subprocess.run(
+        ["ps", "-o", "stat=,lstart=", "-p", str(pid)], capture_output=True, text=True, check=False
+    ).stdout.strip()
+    state, _, moment = listing.partition(" ")
+    return "" if state.startswith("Z") else moment.strip()
+
+
+def _boot_id() -> str:
+    return Path("/proc/sys/kernel/random/boot_id").read_text().strip()

@@ -1,0 +1,78 @@
+"""What a fresh database of the stack gets: the product's schema, the sign-up bonus and two accounts."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import urllib.error
+import urllib.request
+
+from local_stack.configuration import ADMIN_EMAIL, DEMO_EMAIL, Configuration
+from local_stack.console import Console, StackError
+from local_stack.paths import REPOSITORY
+from local_stack.postgres import Cluster
+from local_stack.postgres.psql import SqlError, numbered_scripts
+
+SQL_DIRECTORY = REPOSITORY / "sql"
+SIGNUP_BONUS_TOKENS = 10
+SIGNUP_TIMEOUT_SECONDS = 20
+_opener = urllib.request.build_opener(urllib.request.ProxyHandler({}))
+
+
+def apply_schema(cluster: Cluster, configuration: Configuration, console: Console) -> None:
+    """Apply the numbered scripts to a new database, and again whenever one of them changed. They keep the data."""
+    marker = configuration.workspace.postgres / "schema-applied"
+    digest = hashlib.sha256()
+    for script in numbered_scripts(SQL_DIRECTORY):
+        digest.update(f"{script.name}\0".encode() + script.read_bytes())
+    if marker.exists() and marker.read_text() == digest.hexdigest():
+        return
+    first_time = not marker.exists()
+    with console.step("database schema"):
+        try:
+            cluster.apply_sql_scripts(SQL_DIRECTORY)
+        except SqlError as error:
+            raise StackError(f"database schema failed: {error}") from None
+        if first_time:
+            set_signup_bonus(cluster)
+        marker.write_text(digest.hexdigest())
+
+
+def set_signup_bonus(cluster: Cluster) -> None:
+    cluster.run_sql(
+        f"""insert into public.app_settings (key, value) values ('signup_bonus_tokens', '{SIGNUP_BONUS_TOKENS}')
+            on conflict (key) do update set value = excluded.value;""",
+        role="postgres",
+    )
+
+
+def create_accounts(cluster: Cluster, configuration: Configuration) -> None:
+    """Make the two ready-made accounts through the real sign-up; accounts that are there stay as they are."""
+    known = set(cluster.run_sql("select email from auth.users;", role="postgres").splitlines())
+    secrets = configuration.secrets
+    accounts = ((DEMO_EMAIL, secrets.demo_password, "Demo"), (ADMIN_EMAIL, secrets.admin_password, "Admin"))
+    for email, password, name in accounts:
+        if email not in known:
+            _sign_up(configuration, email, password, name)
+    cluster.run_sql(
+        f"""update public.user_profiles set is_admin = true
+            where not is_admin and id = (select id from auth.users where email = '{ADMIN_EMAIL}');""",
+        role="postgres",
+    )
+
+
+def _sign_up(configuration: Configuration, email: str, password: str, name: str) -> None:
+    body = json.dumps({"email": email, "password": password, "data": {"full_name": name}}).encode()
+    request = urllib.request.Request(
+        f"{configuration.address('auth')}/auth/v1/signup",
+        data=body,
+        headers={"content-type": "application/json", "apikey": configuration.secrets.publishable_key},
+    )
+    try:
+        with _opener.open(request, timeout=SIGNUP_TIMEOUT_SECONDS):
+            return
+    except urllib.error.HTTPError as error:
+        answer = error.read(500).decode(errors="replace")
+        raise StackError(f"the account {email} could not be made: {error.code} {answer}") from None
+    except OSError as error:
+        raise StackError(f"the account {email} could not be made: {error}") from None

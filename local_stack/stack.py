@@ -1,0 +1,142 @@
+"""The list of services, in the order in which they start."""
+
+from __future__ import annotations
+
+import os
+import signal
+import subprocess
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from local_stack import environments
+from local_stack.configuration import HOST, Configuration
+from local_stack.console import StackError
+from local_stack.node import Node
+from local_stack.paths import REPOSITORY
+from local_stack.postgres import BinariesMissing, Cluster, ClusterError, start_cluster
+from local_stack.service import Service, start_process
+from local_stack.site import preview_command
+
+API_DIRECTORY = REPOSITORY / "backend_agent_api"
+AUTH_DIRECTORY = REPOSITORY / "local_stack" / "auth"
+# Longer than the API's own SHUTDOWN_GRACE_SECONDS (20), in which running answers may finish.
+API_STOP_SECONDS_MAX = 30
+
+
+@dataclass
+class Stack:
+    """Builds the services of one configuration."""
+
+    configuration: Configuration
+    node: Node
+    cluster: Cluster | None = field(default=None, init=False)
+
+    def postgres(self) -> Service:
+        return Service(
+            name="postgres",
+            title="Postgres",
+            log=self.configuration.workspace.postgres / "postgres.log",
+            start=self._start_postgres,
+            port=self.configuration.ports["postgres"],
+            stop_signal=signal.SIGINT,
+            stop_seconds_max=30,
+        )
+
+    def auth(self) -> Service:
+        configuration = self.configuration
+        return self._service(
+            "auth",
+            "authentication",
+            [self.node.program, "server.mjs"],
+            cwd=AUTH_DIRECTORY,
+            health_path="/health",
+            # Read at each start: the address is known only once Postgres has made its roles.
+            environment=lambda: {
+                "AUTH_PORT": str(configuration.ports["auth"].number),
+                "AUTH_DATABASE_URL": self.running_cluster().dsn("supabase_auth_admin"),
+                "AUTH_JWT_SECRET": configuration.secrets.jwt_secret,
+                "AUTH_PUBLISHABLE_KEY": configuration.secrets.publishable_key,
+                "AUTH_SECRET_KEY": configuration.secrets.secret_key,
+                "AUTH_SITE_URL": configuration.address("site"),
+                "AUTH_CORS_ORIGINS": ",".join(configuration.site_origins),
+            },
+        )
+
+    def model(self) -> Service:
+        python = environments.STACK.python
+        port = str(self.configuration.ports["model"].number)
+        return self._service(
+            "model",
+            "demo model",
+            [python, "-m", "local_stack.demo_model", "--host", HOST, "--port", port],
+            cwd=REPOSITORY,
+            health_path="/health",
+        )
+
+    def api(self, services_environment: Mapping[str, str]) -> Service:
+        port = str(self.configuration.ports["api"].number)
+        return self._service(
+            "api",
+            "agent API",
+            [environments.AGENT_API.python, "-m", "uvicorn", "agent_api:app", "--host", HOST, "--port", port],
+            cwd=API_DIRECTORY,
+            health_path="/health/ready",
+            environment=lambda: services_environment,
+            stop_seconds_max=API_STOP_SECONDS_MAX,
+        )
+
+    def site(self, site_environment: Mapping[str, str]) -> Service:
+        return self._service(
+            "site",
+            "site",
+            preview_command(self.node, self.configuration),
+            cwd=REPOSITORY / "frontend",
+            health_path="/",
+            environment=lambda: site_environment,
+        )
+
+    def _service(
+        self,
+        name: str,
+        title: str,
+        command: Sequence[str | Path],
+        *,
+        cwd: Path,
+        health_path: str,
+        environment: Callable[[], Mapping[str, str]] = dict,
+        stop_seconds_max: float = 10,
+    ) -> Service:
+        log = self.configuration.workspace.log(name)
+        return Service(
+            name=name,
+            title=title,
+            log=log,
+            start=lambda: start_process(
+                command, cwd=cwd, environment=self._process_environment() | dict(environment()), log=log
+            ),
+            port=self.configuration.ports[name],
+            health_url=f"{self.configuration.address(name)}{health_path}",
+            stop_seconds_max=stop_seconds_max,
+        )
+
+    def _start_postgres(self) -> subprocess.Popen[bytes]:
+        try:
+            self.cluster = start_cluster(
+                self.configuration.workspace.postgres, self.configuration.ports["postgres"].number
+            )
+        except (ClusterError, BinariesMissing) as error:
+            raise StackError(str(error)) from None
+        return self.cluster.process
+
+    def running_cluster(self) -> Cluster:
+        if self.cluster is None:
+            raise StackError("Postgres is not running")
+        return self.cluster
+
+    def _process_environment(self) -> dict[str, str]:
+        """The caller's environment without what would redirect our processes."""
+        dropped = {"PYTHONPATH", "PYTHONHOME", "VIRTUAL_ENV", "NODE_OPTIONS"}
+        kept = {name: value for name, value in os.environ.items() if name not in dropped}
+        loopback = ",".join(filter(None, [kept.get("no_proxy") or kept.get("NO_PROXY"), "127.0.0.1", "localhost"]))
+        return kept | {"PATH": self.node.path, "PYTHONUNBUFFERED": "1", "no_proxy": loopback, "NO_PROXY": loopback}
