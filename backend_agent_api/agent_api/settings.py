@@ -45,6 +45,7 @@ def _postgres_url(value: SecretStr) -> SecretStr:
 
 
 HttpUrl = Annotated[str, AfterValidator(_http_url)]
+HttpUrlOrEmpty = Annotated[str, AfterValidator(lambda value: _http_url(value) if value else value)]
 PostgresUrl = Annotated[SecretStr, AfterValidator(_postgres_url)]
 Seconds = Annotated[float, Field(gt=0)]
 Count = Annotated[int, Field(gt=0)]
@@ -88,7 +89,7 @@ class Settings(BaseSettings):
     auth_concurrent_lookups_max: Count = 20
 
     llm_provider: Provider = "openai"
-    llm_base_url: HttpUrl = ""
+    llm_base_url: HttpUrlOrEmpty = ""
     """Empty: the provider's own address."""
     llm_api_key: SecretStr = SecretStr("")
     llm_choice: Annotated[str, Field(min_length=1)] = "gpt-4o-mini"
@@ -96,8 +97,14 @@ class Settings(BaseSettings):
     """One answer, tools included, may take this long."""
     model_idle_timeout_seconds: Seconds = 60
     """A model that sends nothing for this long has failed."""
+    model_connect_timeout_seconds: Seconds = 10
+    model_retries_max: Annotated[int, Field(ge=0)] = 1
+    """Further attempts after a refused connection, 429 or 5xx, before any output."""
+    model_requests_per_answer_max: Count = 8
+    model_join_window_seconds: Annotated[float, Field(ge=0, le=1)] = 0.04
+    """Text chunks of a model that arrive within this time are handed on as one; 0 hands on each."""
     embedding_provider: Provider = "openai"
-    embedding_base_url: HttpUrl = ""
+    embedding_base_url: HttpUrlOrEmpty = ""
     embedding_api_key: SecretStr = SecretStr("")
     """Empty: LLM_API_KEY, where both providers are the same."""
     embedding_model_choice: Annotated[str, Field(min_length=1)] = "text-embedding-3-small"
@@ -112,6 +119,20 @@ class Settings(BaseSettings):
     run_lease_renew_seconds: Seconds = 10
     shutdown_grace_seconds: Annotated[float, Field(ge=0)] = 20
     """Running answers may finish for this long after a stop signal; the rest is settled."""
+
+    runs_per_process_max: Count = 2_000
+    run_flush_interval_seconds: Seconds = 0.25
+    """How often what running answers have sent is stored for other replicas."""
+    run_sweep_interval_seconds: Seconds = 5
+    """How often turns whose process was lost are looked for."""
+    settle_deadline_seconds: Seconds = 60
+    """How long settling a turn is retried while the database is away; then its lease runs out."""
+    stream_keep_alive_seconds: Seconds = 15
+    answer_max_characters: Count = 400_000
+    history_messages_max: Count = 40
+    history_max_characters: Count = 200_000
+    title_timeout_seconds: Seconds = 20
+    titles_at_once_max: Count = 8
 
     balance_notify_interval_seconds: Seconds = 0.2
     balance_reread_seconds: Seconds = 30
@@ -197,7 +218,8 @@ def load_settings(**overrides: Any) -> Settings:
     except ValidationError as error:
         for fault in error.errors(include_input=False, include_url=False, include_context=False):
             name = str(fault["loc"][0]).upper() if fault["loc"] else "settings"
-            problems.append(f"{name}: {'missing' if fault['type'] == 'missing' else fault['msg']}")
+            reason = "missing" if fault["type"] == "missing" else fault["msg"].removeprefix("Value error, ")
+            problems.append(f"{name}: {reason}")
     together = {
         name: str(value.get_secret_value() if isinstance(value, SecretStr) else value or "")
         for name, value in overrides.items()

@@ -1,0 +1,1 @@
+"""What the tests of the agent API stand on: real servers on ports."""
