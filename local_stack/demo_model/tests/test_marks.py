@@ -1,6 +1,7 @@
 """Each marked word, over real HTTP."""
 
 import asyncio
+import statistics
 import time
 
 import httpx
@@ -14,6 +15,9 @@ from openai import (
     InternalServerError,
 )
 from openai.types.chat import ChatCompletionChunk, ChatCompletionToolParam
+from starlette.types import Message
+
+from local_stack.demo_model.pacing import PacedStream, Schedule
 
 MODEL = "offline-demo"
 TOOL: ChatCompletionToolParam = {
@@ -62,6 +66,36 @@ async def test_chunks_come_in_exact_number_and_on_schedule(client: AsyncOpenAI) 
     assert all(_contents(chunks) == [f"word{n} " for n in range(1, 21)] for chunks in answers)
     # The first piece comes at once, so 19 pauses of 25 ms.
     assert 0.475 <= seconds < 3
+
+
+async def test_each_chunk_comes_at_its_own_time(client: AsyncOpenAI) -> None:
+    stream = await client.chat.completions.create(
+        model=MODEL, messages=[{"role": "user", "content": "[[chunks=20,ms=25]]"}], stream=True
+    )
+    arrived = [time.monotonic() async for chunk in stream if _contents([chunk])]
+    late = [at - arrived[0] - place * 0.025 for place, at in enumerate(arrived)]
+    # The first may itself come a little late, the others then seem early.
+    assert min(late) > -0.02
+    assert statistics.median(late) < 0.025
+
+
+async def test_a_slow_connection_does_not_delay_the_schedule() -> None:
+    bodies: list[bytes] = []
+
+    async def send(message: Message) -> None:
+        bodies.append(message.get("body", b""))
+        await asyncio.sleep(0.015)
+
+    async def receive() -> Message:
+        return await asyncio.Future[Message]()
+
+    pieces = [b"%d " % number for number in range(20)]
+    stream = PacedStream(Schedule(opening=b"", pieces=pieces, closing=b"end", pause_seconds=0.025))
+    started = time.monotonic()
+    await stream({"type": "http"}, receive, send)
+    assert b"".join(bodies) == b"".join([*pieces, b"end"])
+    # 19 pauses of 25 ms; with the time to send added to each it would be 760 ms.
+    assert 0.475 <= time.monotonic() - started < 0.7
 
 
 async def test_slow_pauses_between_chunks_streamed_or_not(client: AsyncOpenAI) -> None:
@@ -139,6 +173,10 @@ async def test_echo_repeats_the_rest_verbatim(client: AsyncOpenAI, text: str) ->
     assert "".join(_contents(await _chunks(client, f"before [[echo]] {text}"))) == text
 
 
+async def test_a_long_text_comes_in_larger_pieces(client: AsyncOpenAI) -> None:
+    assert len(await _chunks(client, "[[echo]]" + "word " * 20_000)) < 410
+
+
 async def test_tool_calls_the_first_tool_then_answers_with_what_it_gave(client: AsyncOpenAI) -> None:
     asked = await client.chat.completions.create(
         model=MODEL, messages=[{"role": "user", "content": "[[tool]] time?"}], tools=[TOOL]
@@ -151,8 +189,8 @@ async def test_tool_calls_the_first_tool_then_answers_with_what_it_gave(client: 
             {"role": "user", "content": "[[tool]] time?"},
             {
                 "role": "assistant",
-                "tool_calls": [{"id": call.id, "type": "function", "function": call.function.to_dict()}],
-            },  # pyright: ignore
+                "tool_calls": [{"id": call.id, "type": "function", "function": {"name": "clock", "arguments": "{}"}}],
+            },
             {"role": "tool", "tool_call_id": call.id, "content": "12:00"},
         ],
         tools=[TOOL],
