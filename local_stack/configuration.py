@@ -168,8 +168,10 @@ def load_configuration(workspace: Workspace, own: Mapping[str, str] | None = Non
     own_values = dict(own) if own is not None else read_env_file(REPOSITORY / ".env")
     if ("DATABASE_URL" in own_values) != ("SUPABASE_URL" in own_values):
         raise StackError(".env sets only one of DATABASE_URL and SUPABASE_URL: set both or neither")
-    ports = {name: Port(title, setting, _port(setting, number, own_values)) for name, (title, setting, number) in
-             PORT_DEFAULTS.items()}
+    ports = {
+        name: Port(title, setting, _port(setting, number, own_values))
+        for name, (title, setting, number) in PORT_DEFAULTS.items()
+    }
     _refuse_shared_ports(ports)
     return Configuration(workspace, ports, Secrets.load_or_create(workspace.secrets_file), own_values)
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import sys
 import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Generator
 from contextlib import contextmanager
 
 
@@ -32,7 +32,7 @@ class Console:
         self.line(f"[{self.elapsed_seconds:6.1f} s] {text}")
 
     @contextmanager
-    def step(self, title: str) -> Iterator[None]:
+    def step(self, title: str) -> Generator[None]:
         """Announce a step that takes a while and how long it took."""
         began = time.monotonic()
         self.event(f"{title} ...")

@@ -8,7 +8,7 @@ import signal
 import subprocess
 import sys
 import time
-from collections.abc import Iterator
+from collections.abc import Generator, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 
@@ -34,14 +34,14 @@ def run_foreground(workspace: Workspace, *, fresh: bool = False) -> int:
     """Start the stack, keep it running and stop it on Ctrl-C or SIGTERM. Returns the exit status."""
     console = Console()
     try:
-        with _only_one(workspace), _signals_end_the_run():
+        with only_one(workspace), signals_end_the_run():
             configuration = prepare_workspace(workspace, fresh=fresh)
             with running_stack(configuration, console) as supervisor:
                 _print_summary(configuration, console)
                 supervisor.watch()
     except StackError as error:
         return console.fail(str(error))
-    except _Stopped:
+    except Stopped:
         console.line("stopped")
     return 0
 
@@ -95,17 +95,20 @@ def run_down(workspace: Workspace) -> int:
     return 0
 
 
-def prepare_workspace(workspace: Workspace, *, fresh: bool) -> Configuration:
-    """Clear what an earlier run left, and read the configuration. The caller holds the workspace's lock."""
+def prepare_workspace(workspace: Workspace, *, fresh: bool, own: Mapping[str, str] | None = None) -> Configuration:
+    """Clear what an earlier run left, and read the configuration. The caller holds the workspace's lock.
+
+    `own` replaces the person's `.env`.
+    """
     _end_leftovers(workspace)
     if fresh:
         _wipe(workspace)
     workspace.prepare()
-    return load_configuration(workspace)
+    return load_configuration(workspace, own)
 
 
 @contextmanager
-def running_stack(configuration: Configuration, console: Console) -> Iterator[Supervisor]:
+def running_stack(configuration: Configuration, console: Console) -> Generator[Supervisor]:
     """Set up whatever is missing, start every service, and stop them all at the end."""
     _refuse_taken_ports(configuration)
     node = prepare_environments(configuration, console)
@@ -180,11 +183,13 @@ def _start_all(configuration: Configuration, node: Node, supervisor: Supervisor,
 
 
 def _print_summary(configuration: Configuration, console: Console) -> None:
-    simulated = [
-        *([] if configuration.own_database else ["Supabase: a local Postgres 16 with pgvector, and Supabase Lite for sign-in (no mail is sent)"]),
-        *([] if configuration.own_chat_model else ["the model: an offline demo that quotes what its tools return"]),
-        *([] if configuration.own_embedding_model else ["embeddings: MiniLM, 384 dimensions, on this machine"]),
-    ]
+    simulated: list[str] = []
+    if not configuration.own_database:
+        simulated.append("Supabase: a local Postgres 16 with pgvector; Supabase Lite for sign-in, no mail is sent")
+    if not configuration.own_chat_model:
+        simulated.append("the model: an offline demo that quotes what its tools return")
+    if not configuration.own_embedding_model:
+        simulated.append("embeddings: MiniLM, 384 dimensions, on this machine")
     own = sorted(name for name in configuration.own if name in configuration.service_environment(""))
     root = configuration.workspace.root
     console.line()
@@ -201,15 +206,15 @@ def _print_summary(configuration: Configuration, console: Console) -> None:
     console.line("  stop       Ctrl-C here, or python3 deploy.py --type embedded --down")
 
 
-class _Stopped(BaseException):
+class Stopped(BaseException):
     """A signal asked the stack to stop."""
 
 
 @contextmanager
-def _signals_end_the_run() -> Iterator[None]:
+def signals_end_the_run() -> Generator[None]:
     def stop(number: int, frame: object) -> None:
         end_running_commands()
-        raise _Stopped
+        raise Stopped
 
     previous = {number: signal.signal(number, stop) for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)}
     try:
@@ -220,7 +225,7 @@ def _signals_end_the_run() -> Iterator[None]:
 
 
 @contextmanager
-def _signals_ignored() -> Iterator[None]:
+def _signals_ignored() -> Generator[None]:
     """A second Ctrl-C must not leave half of the services running."""
     previous = {number: signal.signal(number, signal.SIG_IGN) for number in (signal.SIGINT, signal.SIGTERM)}
     try:
@@ -231,7 +236,7 @@ def _signals_ignored() -> Iterator[None]:
 
 
 @contextmanager
-def _only_one(workspace: Workspace) -> Iterator[None]:
+def only_one(workspace: Workspace) -> Generator[None]:
     lock = FileLock(workspace.lock_file)
     try:
         lock.acquire()
@@ -270,4 +275,3 @@ def _ready_pid(workspace: Workspace) -> int | None:
         return int(workspace.ready_file.read_text())
     except (FileNotFoundError, ValueError):
         return None
-

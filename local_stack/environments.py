@@ -57,8 +57,11 @@ STACK = PythonEnvironment("stack", "Python environment of the local stack", (LOC
 AGENT_API = PythonEnvironment(
     "agent_api", "Python environment of the agent API", (REPOSITORY / "backend_agent_api" / "requirements.txt",)
 )
+# The tests of the local stack run there as well, and pyright needs what the demo model imports.
 DEV = PythonEnvironment(
-    "dev", "Python environment of the tests", (REPOSITORY / "backend_agent_api" / "requirements-dev.txt",)
+    "dev",
+    "Python environment of the tests",
+    (REPOSITORY / "backend_agent_api" / "requirements-dev.txt", LOCAL_STACK / "requirements.txt"),
 )
 
 
@@ -93,9 +96,7 @@ def _make_with_uv(environment: PythonEnvironment, log: Path) -> None:
     run_logged(environment.title, create, log=log, cwd=REPOSITORY, environment=settings)
     # The files list everything with hashes; nothing beyond them may come in.
     install = [uv, "pip", "sync", "--quiet", "--require-hashes", "--python", environment.python]
-    run_logged(
-        environment.title, [*install, *environment.requirements], log=log, cwd=REPOSITORY, environment=settings
-    )
+    run_logged(environment.title, [*install, *environment.requirements], log=log, cwd=REPOSITORY, environment=settings)
 
 
 def _uv_settings() -> dict[str, str]:
@@ -104,7 +105,10 @@ def _uv_settings() -> dict[str, str]:
     settings |= {"UV_PYTHON_DOWNLOADS": "never", "UV_NO_PROGRESS": "1"}
     if not any(name in settings for name in ("UV_INDEX_URL", "UV_DEFAULT_INDEX")):
         configured = subprocess.run(
-            [TOOLS.python, "-m", "pip", "config", "get", "global.index-url"], capture_output=True, text=True, check=False
+            [TOOLS.python, "-m", "pip", "config", "get", "global.index-url"],
+            capture_output=True,
+            text=True,
+            check=False,
         ).stdout.strip()
         index = settings.get("PIP_INDEX_URL") or configured
         if index:

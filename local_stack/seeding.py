@@ -14,7 +14,15 @@ from local_stack.postgres import Cluster
 from local_stack.postgres.psql import SqlError, numbered_scripts
 
 SQL_DIRECTORY = REPOSITORY / "sql"
-SIGNUP_BONUS_TOKENS = 10
+# On Supabase it is 0 until the operator sets it.
+SIGNUP_BONUS_SQL = """
+insert into public.app_settings (key, value) values ('signup_bonus_tokens', '10')
+on conflict (key) do update set value = excluded.value;
+"""
+ADMIN_SQL = f"""
+update public.user_profiles set is_admin = true
+where not is_admin and id = (select id from auth.users where email = '{ADMIN_EMAIL}');
+"""  # noqa: S608 - a constant of ours
 SIGNUP_TIMEOUT_SECONDS = 20
 _opener = urllib.request.build_opener(urllib.request.ProxyHandler({}))
 
@@ -39,11 +47,7 @@ def apply_schema(cluster: Cluster, configuration: Configuration, console: Consol
 
 
 def set_signup_bonus(cluster: Cluster) -> None:
-    cluster.run_sql(
-        f"""insert into public.app_settings (key, value) values ('signup_bonus_tokens', '{SIGNUP_BONUS_TOKENS}')
-            on conflict (key) do update set value = excluded.value;""",
-        role="postgres",
-    )
+    cluster.run_sql(SIGNUP_BONUS_SQL, role="postgres")
 
 
 def create_accounts(cluster: Cluster, configuration: Configuration) -> None:
@@ -54,16 +58,12 @@ def create_accounts(cluster: Cluster, configuration: Configuration) -> None:
     for email, password, name in accounts:
         if email not in known:
             _sign_up(configuration, email, password, name)
-    cluster.run_sql(
-        f"""update public.user_profiles set is_admin = true
-            where not is_admin and id = (select id from auth.users where email = '{ADMIN_EMAIL}');""",
-        role="postgres",
-    )
+    cluster.run_sql(ADMIN_SQL, role="postgres")
 
 
 def _sign_up(configuration: Configuration, email: str, password: str, name: str) -> None:
     body = json.dumps({"email": email, "password": password, "data": {"full_name": name}}).encode()
-    request = urllib.request.Request(
+    request = urllib.request.Request(  # noqa: S310 - the address is our own, on loopback
         f"{configuration.address('auth')}/auth/v1/signup",
         data=body,
         headers={"content-type": "application/json", "apikey": configuration.secrets.publishable_key},

@@ -36,7 +36,7 @@ class Service:
     stop_seconds_max: float = 10
 
     def wait_until_healthy(self, process: subprocess.Popen[bytes]) -> None:
-        """Return once the service is well. Raises StackError, naming service and log, when it ends or takes too long."""
+        """Return once the service is well. Raises StackError, naming it and its log, if it ends or takes too long."""
         deadline = time.monotonic() + self.start_seconds_max
         while True:
             if process.poll() is not None:
@@ -44,7 +44,8 @@ class Service:
             if self.health_url is None or answers(self.health_url):
                 return
             if time.monotonic() > deadline:
-                raise StackError(f"{self.title} is not healthy after {self.start_seconds_max:.0f} s: see {relative(self.log)}")
+                seconds = f"{self.start_seconds_max:.0f} s"
+                raise StackError(f"{self.title} is not healthy after {seconds}: see {relative(self.log)}")
             time.sleep(PROBE_INTERVAL_SECONDS)
 
 

@@ -11,6 +11,7 @@ from local_stack.node import Node, digest_of
 from local_stack.paths import REPOSITORY
 
 FRONTEND = REPOSITORY / "frontend"
+VITE = FRONTEND / "node_modules" / "vite" / "bin" / "vite.js"
 # What is no part of the page.
 NOT_BUILT_FROM = {"node_modules", "dist", "e2e", "test-results", "playwright-report", "coverage", ".vite"}
 
@@ -29,8 +30,7 @@ def build_site(
         marker.unlink(missing_ok=True)
         run_logged(
             "site build",
-            [node.program, FRONTEND / "node_modules" / "vite" / "bin" / "vite.js", "build"]
-            + ["--outDir", str(target), "--emptyOutDir", "--logLevel", "warn"],
+            [*(node.program, VITE, "build"), *("--outDir", target, "--emptyOutDir", "--logLevel", "warn")],
             log=log,
             cwd=FRONTEND,
             environment=node.environment(environment),
@@ -40,7 +40,7 @@ def build_site(
 
 def preview_command(node: Node, configuration: Configuration) -> list[str | Path]:
     return [
-        *(node.program, FRONTEND / "node_modules" / "vite" / "bin" / "vite.js", "preview"),
+        *(node.program, VITE, "preview"),
         *("--outDir", str(configuration.workspace.site), "--host", "127.0.0.1"),
         *("--port", str(configuration.ports["site"].number), "--strictPort"),
     ]

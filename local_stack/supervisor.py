@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import signal
 import subprocess
+import threading
 import time
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -37,7 +38,9 @@ class Supervisor:
 
     console: Console
     processes_file: Path
-    _children: list[_Child] = field(default_factory=list)
+    _children: list[_Child] = field(default_factory=list["_Child"], init=False)
+    _stopping: threading.Event = field(default_factory=threading.Event, init=False)
+    _changing: threading.RLock = field(default_factory=threading.RLock, init=False)
 
     def __post_init__(self) -> None:
         self._remember()
@@ -55,17 +58,19 @@ class Supervisor:
             child.service.wait_until_healthy(child.process)
 
     def watch(self) -> None:
-        """Restart what ends. Runs until an exception (a signal) ends it."""
-        while True:
-            for child in self._children:
-                self._look_after(child)
-            time.sleep(WATCH_INTERVAL_SECONDS)
+        """Restart what ends, until `stop` or an exception (a signal) ends it. May run in a thread of its own."""
+        while not self._stopping.wait(WATCH_INTERVAL_SECONDS):
+            with self._changing:
+                for child in self._children:
+                    self._look_after(child)
 
     def stop(self) -> None:
         """Stop all services, the last started first, each with the time it may take."""
-        for child in reversed(self._children):
-            _stop(child)
-        self._children.clear()
+        self._stopping.set()
+        with self._changing:
+            for child in reversed(self._children):
+                _stop(child)
+            self._children.clear()
         self.processes_file.unlink(missing_ok=True)
 
     def _look_after(self, child: _Child) -> None:

@@ -20,7 +20,7 @@ def main() -> int:
     arguments = parser.parse_args()
 
     for number in (signal.SIGTERM, signal.SIGINT):
-        signal.signal(number, lambda *_: sys.exit(0))
+        signal.signal(number, _exit)
     try:
         cluster = start_cluster(arguments.data, arguments.port)
     except (ClusterError, BinariesMissing) as error:
@@ -33,6 +33,10 @@ def main() -> int:
         else:
             print(cluster.dsn(), flush=True)
         return cluster.process.wait()
+
+
+def _exit(number: int, frame: object) -> None:
+    sys.exit(0)
 
 
 if __name__ == "__main__":

@@ -26,8 +26,9 @@ end
 $$;
 
 -- An explicit grant carries SET on PostgreSQL 16 and later, so that `set role` works.
-grant anon, authenticated, service_role to postgres;
-grant anon, authenticated, service_role to authenticator;
+grant anon to postgres, authenticator;
+grant authenticated to postgres, authenticator;
+grant service_role to postgres, authenticator;
 
 alter role anon set statement_timeout = '3s';
 alter role authenticated set statement_timeout = '8s';

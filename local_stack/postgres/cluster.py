@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import hashlib
-import os
 import shutil
 import subprocess
 from collections.abc import Mapping
@@ -31,16 +30,18 @@ class Cluster:
     port: int
     credentials: Credentials
     log: Path
-    _directory: Path
+    directory: Path
 
     def __enter__(self) -> Self:
         return self
 
-    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> None:
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
         self.stop()
 
     def dsn(self, role: str = "postgres", database: str = "postgres") -> str:
-        """A URL for a login role: `postgres` (owner, no superuser), `supabase_admin`, `supabase_auth_admin`, `authenticator`."""
+        """A URL for one of the login roles of roles.py; `postgres` is the owner and no superuser."""
         password = quote(self.credentials.passwords[role], safe="")
         return f"postgresql://{role}:{password}@127.0.0.1:{self.port}/{quote(database, safe='')}"
 
@@ -56,7 +57,7 @@ class Cluster:
         return self.installation.program("psql")
 
     def create_database(self, name: str, *, template: str | None = None) -> str:
-        """Create a database owned by `postgres`, bootstrapped unless its template already is. Returns the owner's URL."""
+        """Create a database owned by `postgres`, bootstrapped unless its template is. Returns the owner's URL."""
         clause = f' template "{template}"' if template else ""
         self.run_sql(f'create database "{name}" owner postgres{clause};')
         if template is None:
@@ -116,7 +117,7 @@ def _bootstrap_once(cluster: Cluster) -> None:
     digest = hashlib.sha256(cluster.credentials.password_sql().encode())
     for script in BOOTSTRAP_SCRIPTS:
         digest.update((BOOTSTRAP_DIRECTORY / script).read_bytes())
-    marker = cluster._directory / "bootstrapped"
+    marker = cluster.directory / "bootstrapped"
     if marker.exists() and marker.read_text() == digest.hexdigest():
         return
     cluster.bootstrap_database("postgres")
@@ -130,7 +131,7 @@ def _server_home(installation: Installation, directory: Path) -> Path:
     if installation.account is None:
         directory.chmod(0o700)
         return directory.resolve()
-    os.chmod(directory, 0o711)
+    directory.chmod(0o711)
     if is_reachable(directory):
         home = directory.resolve() / "server"
     else:

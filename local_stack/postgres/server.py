@@ -140,9 +140,7 @@ def _spawn(
         )
 
 
-def _wait_until_ready(
-    installation: Installation, process: subprocess.Popen[bytes], port: int, deadline: float
-) -> bool:
+def _wait_until_ready(installation: Installation, process: subprocess.Popen[bytes], port: int, deadline: float) -> bool:
     probe = [installation.program("pg_isready"), "-q", "-h", "127.0.0.1", "-p", str(port), "-t", "1"]
     while process.poll() is None and time.monotonic() < deadline:
         answered = subprocess.run(probe, env=_clean_environment(), check=False).returncode == 0
