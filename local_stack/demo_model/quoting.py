@@ -36,13 +36,20 @@ class Passage:
 
     title: str
     text: str
+    page: int | None = None
+
+    @property
+    def source(self) -> str:
+        """How a quote names where it comes from."""
+        title = f"**{self.title or 'untitled document'}**"
+        return title if self.page is None else f"{title}, page {self.page}"
 
 
 @dataclass(frozen=True)
 class Quote:
     """A sentence of a document; `related` is False when it shares no word with the question."""
 
-    title: str
+    source: str
     sentence: str
     related: bool
 
@@ -62,7 +69,7 @@ def read_passages(results: Sequence[str]) -> list[Passage]:
 
 def best_quotes(question: str, passages: Sequence[Passage], *, count: int = 3) -> list[Quote]:
     """The sentences that share most with the question, best first; rare words weigh more than common ones."""
-    sentences = [(passage.title, sentence) for passage in passages for sentence in _sentences(passage.text)]
+    sentences = [(passage.source, sentence) for passage in passages for sentence in _sentences(passage.text)]
     stems = [_stems(sentence) for _, sentence in sentences]
     frequency = Counter(stem for found in stems for stem in found)
     wanted = _stems(question)
@@ -90,7 +97,8 @@ def _from_json(value: object, title: str) -> Iterator[Passage]:
         text = _first_text(fields, _TEXT_KEYS)
         nested: list[object] = [item for item in fields.values() if isinstance(item, list | dict)]
         if text or (title and not nested):
-            yield Passage(title, text)
+            page = fields.get("page")
+            yield Passage(title, text, page if isinstance(page, int) else None)
         for item in nested:
             yield from _from_json(item, title)
 

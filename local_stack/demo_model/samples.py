@@ -114,5 +114,5 @@ def quoted_answer(quotes: list[Quote]) -> str:
     """The quotes under the titles they come from."""
     related = quotes[0].related
     lines = ["This is what the documents say:" if related else "No sentence matches closely. The nearest passage says:"]
-    lines += [f"> {quote.sentence}\n>\n> — **{quote.title or 'untitled document'}**" for quote in quotes]
+    lines += [f"> {quote.sentence}\n>\n> — {quote.source}" for quote in quotes]
     return "\n\n".join(lines)

@@ -14,10 +14,11 @@ from pydantic_ai.providers.openai import OpenAIProvider
 MODEL = "offline-demo"
 NOTICE = "Offline demo model"
 QUESTION = "How many days do I have to return a lamp?"
+LAMP = "A lamp may be returned within 45 days."
 PASSAGES = [
     {
         "title": "Returns policy",
-        "content": "# Returns\nA lamp may be returned within 45 days. Shipping is not refunded.",
+        "content": f"# Returns\n{LAMP} Shipping is not refunded.",
     },
     {"title": "Opening hours", "content": "We open at nine."},
 ]
@@ -127,6 +128,7 @@ async def test_an_empty_result_is_said_plainly(client: AsyncOpenAI, empty: str) 
     "result",
     [
         json.dumps({"documents": PASSAGES}),
+        json.dumps({"passages": [{"document_id": "1", "title": "Returns policy", "page": None, "text": LAMP}]}),
         "Document 1: Returns policy\nA lamp may be returned within 45 days.\n\nDocument 2: Hours\nWe open at nine.",
         '<document title="Returns policy">\nA lamp may be returned within 45 days.\n</document>',
     ],
@@ -135,6 +137,12 @@ async def test_results_of_different_shapes_are_quoted(client: AsyncOpenAI, resul
     text = await _ask(client, _user(QUESTION), *_result(result))
     assert "> A lamp may be returned within 45 days." in text
     assert "**Returns policy**" in text
+
+
+async def test_a_quote_names_its_page(client: AsyncOpenAI) -> None:
+    passage = {"title": "Returns policy", "page": 3, "text": LAMP}
+    text = await _ask(client, _user(QUESTION), *_result(json.dumps({"passages": [passage]})))
+    assert f"> {LAMP}\n>\n> — **Returns policy**, page 3" in text
 
 
 async def test_a_text_that_only_begins_with_no_is_an_answer(client: AsyncOpenAI) -> None:
@@ -192,7 +200,10 @@ async def test_a_forced_tool_is_called_with_what_its_schema_requires(client: Asy
 
 
 async def test_a_title_is_made_of_the_persons_words_and_ignores_marks(client: AsyncOpenAI) -> None:
-    system: ChatCompletionMessageParam = {"role": "system", "content": "Write a short title for this conversation."}
+    system: ChatCompletionMessageParam = {
+        "role": "system",
+        "content": "Give this conversation a short title: at most six words.",
+    }
     assert await _ask(client, system, _user("[[fail]] What is the returns policy for lamps and chairs?")) == (
         "Returns policy for lamps and chairs"
     )
