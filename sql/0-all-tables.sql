@@ -130,7 +130,7 @@ on conflict (id) do nothing;
 -- ===== 2-conversations.sql =====
 
 -- Conversations and their messages, in the shape that earlier versions know. Branches and the columns of a turn
--- follow in 16-chat-turns.sql, policies in 17-access.sql.
+-- follow in 17-chat-tables.sql, policies in 23-access.sql.
 
 create table if not exists public.conversations (
     session_id varchar primary key,
@@ -164,7 +164,7 @@ comment on table public.messages is 'message is {type: human|ai, content, parts?
 
 -- ===== 3-requests.sql =====
 
--- One row per chat turn. Earlier versions kept four columns; the life of a turn follows in 16-chat-turns.sql.
+-- One row per chat turn. Earlier versions kept four columns; the life of a turn follows in 17-chat-tables.sql.
 
 create table if not exists public.requests (
     id uuid primary key,
@@ -179,7 +179,7 @@ comment on table public.requests is 'One row per chat turn; id is chosen by the 
 -- ===== 4-documents.sql =====
 
 -- Documents, their chunks and the rows of spreadsheets, in the shape that earlier versions know. Owners, places and
--- embedding spaces follow in 17-knowledge.sql, policies in 18-access.sql.
+-- embedding spaces follow in 22-knowledge.sql, policies in 23-access.sql.
 
 -- On Supabase extensions live in schema extensions; an older database may hold vector in public, where it stays.
 create schema if not exists extensions;
@@ -246,14 +246,188 @@ comment on table public.rag_pipeline_state is 'One row per pipeline; written by 
 -- ===== 10-stripe-tokens.sql =====
 
 -- The balance of a person, the lots it is made of, and the settings that the ledger reads.
--- Runs on databases of earlier versions too, so it creates whatever scripts 1-5 of those lack.
+-- The first script that a database of an earlier version runs, so it begins with what such a database needs.
 
 create schema if not exists private;
 comment on schema private is 'Helpers of policies and functions; nothing here is part of an API.';
 revoke all on schema private from public;
 
-alter table public.user_profiles add column if not exists tokens integer not null default 0;
-alter table public.user_profiles alter column tokens set default 0;
+-- ----- Helpers that bring a table of an earlier version to the shape of scripts 1-5. They change nothing on a fresh one.
+
+create or replace function private.drop_policies(p_table regclass) returns void
+language plpgsql
+set search_path = ''
+as $$
+declare
+    v_policy name;
+begin
+    for v_policy in select p.polname from pg_catalog.pg_policy as p where p.polrelid = p_table loop
+        execute format('drop policy %I on %s', v_policy, p_table);
+    end loop;
+end;
+$$;
+comment on function private.drop_policies(regclass) is
+'Clears a table of policies, also those of earlier versions: one that is too wide stays open beside ours.';
+
+create or replace function private.drop_functions(p_name name) returns void
+language plpgsql
+set search_path = ''
+as $$
+declare
+    v_function oid;
+begin
+    for v_function in
+        select p.oid from pg_catalog.pg_proc as p
+        where p.pronamespace = 'public'::regnamespace and p.proname = p_name
+    loop
+        execute format('drop function %s', v_function::regprocedure);
+    end loop;
+end;
+$$;
+comment on function private.drop_functions(name) is
+'Drops every function of that name: create or replace would leave one of other argument types beside ours, with its old grants.';
+
+create or replace function private.conform_column(
+    p_table regclass, p_column name, p_type text, p_default text default null, p_required boolean default false
+) returns void
+language plpgsql
+set search_path = ''
+as $$
+declare
+    v_type text;
+    v_required boolean;
+    v_has_nulls boolean;
+begin
+    execute format('alter table %s add column if not exists %I %s', p_table, p_column, p_type);
+    select pg_catalog.format_type(a.atttypid, a.atttypmod), a.attnotnull into strict v_type, v_required
+    from pg_catalog.pg_attribute as a
+    where a.attrelid = p_table and a.attname = p_column and not a.attisdropped;
+    if v_type <> p_type then
+        execute format('alter table %s alter column %I drop default', p_table, p_column);
+        execute format(
+            'alter table %1$s alter column %2$I type %3$s using %2$I%4$s::%3$s', p_table, p_column, p_type,
+            case when v_type = 'timestamp without time zone' then ' at time zone ''UTC''' else '' end
+        );
+    end if;
+    execute format('alter table %s alter column %I %s', p_table, p_column, coalesce('set default ' || p_default, 'drop default'));
+    if v_required and not p_required then
+        execute format('alter table %s alter column %I drop not null', p_table, p_column);
+    elsif p_required and not v_required then
+        if p_default is not null then
+            execute format('update %1$s set %2$I = %3$s where %2$I is null', p_table, p_column, p_default);
+        end if;
+        execute format('select exists (select from %s where %I is null)', p_table, p_column) into v_has_nulls;
+        if v_has_nulls then
+            raise warning 'column % of % holds nulls and stays without a not null constraint', p_column, p_table;
+        else
+            execute format('alter table %s alter column %I set not null', p_table, p_column);
+        end if;
+    end if;
+end;
+$$;
+comment on function private.conform_column(regclass, name, text, text, boolean) is
+'Gives a column its type, default and nullability, whatever an earlier version gave it; adds it where it is missing.';
+
+create or replace function private.conform_identity(p_table regclass, p_column name) returns void
+language plpgsql
+set search_path = ''
+as $$
+declare
+    v_type text;
+    v_identity text;
+    v_sequence text;
+    v_next bigint;
+begin
+    select pg_catalog.format_type(a.atttypid, a.atttypmod), a.attidentity into strict v_type, v_identity
+    from pg_catalog.pg_attribute as a
+    where a.attrelid = p_table and a.attname = p_column and not a.attisdropped;
+    if v_type not in ('smallint', 'integer', 'bigint') then
+        execute format('alter table %1$s drop column %2$I, add column %2$I bigint generated by default as identity primary key', p_table, p_column);
+        return;
+    end if;
+    if v_type <> 'bigint' then
+        execute format('alter table %s alter column %I type bigint', p_table, p_column);
+    end if;
+    if v_identity = 'a' then
+        execute format('alter table %s alter column %I set generated by default', p_table, p_column);
+    elsif v_identity = '' then
+        v_sequence := pg_catalog.pg_get_serial_sequence(p_table::text, p_column);
+        execute format('alter table %s alter column %I drop default', p_table, p_column);
+        if v_sequence is not null then
+            execute format('drop sequence %s', v_sequence);
+        end if;
+        execute format('select coalesce(max(%I), 0) + 1 from %s', p_column, p_table) into v_next;
+        execute format('alter table %s alter column %I add generated by default as identity (start with %s)', p_table, p_column, v_next);
+    end if;
+end;
+$$;
+comment on function private.conform_identity(regclass, name) is
+'Makes a primary key of an earlier version (serial, integer, uuid) a bigint identity; ids that are numbers stay.';
+
+create or replace function private.conform_cascade(p_table regclass, p_column name, p_target regclass) returns void
+language plpgsql
+set search_path = ''
+as $$
+declare
+    v_key name := (select c.relname from pg_catalog.pg_class as c where c.oid = p_table) || '_' || p_column || '_fkey';
+    v_target_column name;
+    v_constraint record;
+    v_stands boolean := false;
+begin
+    for v_constraint in
+        select c.conname, c.conname = v_key and c.confrelid = p_target and c.confdeltype = 'c' and c.convalidated as is_ours
+        from pg_catalog.pg_constraint as c
+        join pg_catalog.pg_attribute as a on a.attrelid = c.conrelid and a.attname = p_column and c.conkey = array[a.attnum]
+        where c.conrelid = p_table and c.contype = 'f'
+    loop
+        if v_constraint.is_ours then
+            v_stands := true;
+        else
+            execute format('alter table %s drop constraint %I', p_table, v_constraint.conname);
+        end if;
+    end loop;
+    if v_stands then
+        return;
+    end if;
+    select a.attname into strict v_target_column
+    from pg_catalog.pg_constraint as c
+    join pg_catalog.pg_attribute as a on a.attrelid = c.conrelid and a.attnum = c.conkey[1]
+    where c.conrelid = p_target and c.contype = 'p';
+    execute format(
+        'alter table %s add constraint %I foreign key (%I) references %s (%I) on delete cascade not valid',
+        p_table, v_key, p_column, p_target, v_target_column
+    );
+    begin
+        execute format('alter table %s validate constraint %I', p_table, v_key);
+    exception when foreign_key_violation then
+        -- Nobody can reach such rows, and they do no harm: the key holds for every new one.
+        raise warning 'rows of % point to rows of % that do not exist: constraint % stays not valid', p_table, p_target, v_key;
+    end;
+end;
+$$;
+comment on function private.conform_cascade(regclass, name, regclass) is
+'Makes a foreign key cascade: without it neither an account nor a conversation of an earlier version could be deleted.';
+
+revoke all on function private.drop_policies(regclass) from public, anon, authenticated;
+revoke all on function private.drop_functions(name) from public, anon, authenticated;
+revoke all on function private.conform_column(regclass, name, text, text, boolean) from public, anon, authenticated;
+revoke all on function private.conform_identity(regclass, name) from public, anon, authenticated;
+revoke all on function private.conform_cascade(regclass, name, regclass) from public, anon, authenticated;
+
+-- ----- The balance
+
+do $$
+begin
+    perform private.drop_policies('public.user_profiles');
+    perform private.conform_column('public.user_profiles', 'email', 'text');
+    perform private.conform_column('public.user_profiles', 'full_name', 'text');
+    perform private.conform_column('public.user_profiles', 'is_admin', 'boolean', 'false', true);
+    perform private.conform_column('public.user_profiles', 'created_at', 'timestamp with time zone', 'now()', true);
+    perform private.conform_column('public.user_profiles', 'updated_at', 'timestamp with time zone', 'now()', true);
+    perform private.conform_column('public.user_profiles', 'tokens', 'integer', '0', true);
+    perform private.conform_cascade('public.user_profiles', 'id', 'auth.users');
+end;
+$$;
 
 -- Earlier versions named their checks as they liked; ours carry the names that appear in an incident.
 do $$
@@ -351,26 +525,47 @@ begin
     loop
         execute format('alter table public.transactions drop constraint %I', v_constraint);
     end loop;
-    if (
-        select a.atttypid <> 'text'::regtype
-        from pg_catalog.pg_attribute as a
-        where a.attrelid = 'public.transactions'::regclass and a.attname = 'transaction_type'
-    ) then
-        alter table public.transactions alter column transaction_type drop default;
-        alter table public.transactions alter column transaction_type type text using transaction_type::text;
-    end if;
+    perform private.drop_policies('public.transactions');
+    perform private.conform_column('public.transactions', 'user_id', 'uuid', null, true);
+    perform private.conform_column('public.transactions', 'transaction_type', 'text', null, true);
+    perform private.conform_column('public.transactions', 'tokens', 'integer', null, true);
+    perform private.conform_column('public.transactions', 'stripe_payment_intent_id', 'text');
+    perform private.conform_column('public.transactions', 'stripe_event_id', 'text');
+    perform private.conform_column('public.transactions', 'metadata', 'jsonb', '''{}''', true);
+    perform private.conform_column('public.transactions', 'created_at', 'timestamp with time zone', 'now()', true);
 end;
 $$;
 alter table public.transactions
+add column if not exists amount integer,
 add column if not exists seq bigint generated always as identity,
 add column if not exists balance_after integer,
 add column if not exists grant_id bigint,
 add column if not exists request_id uuid,
 add column if not exists purchase_id uuid,
 add column if not exists key text,
+-- The type of an older amount stays: whether it counts cents or dollars, only its owner knows.
 alter column amount drop not null,
-alter column stripe_payment_intent_id drop not null,
-alter column stripe_event_id drop not null;
+alter column amount drop default;
+
+-- A number for an id becomes a uuid; the number goes into the metadata.
+do $$
+declare
+    v_sequence text := pg_catalog.pg_get_serial_sequence('public.transactions', 'id');
+begin
+    if (
+        select a.atttypid <> 'uuid'::regtype from pg_catalog.pg_attribute as a
+        where a.attrelid = 'public.transactions'::regclass and a.attname = 'id'
+    ) then
+        update public.transactions set metadata = metadata || jsonb_build_object('earlier_id', id);
+        alter table public.transactions alter column id drop identity if exists, alter column id drop default;
+        if v_sequence is not null then
+            execute format('drop sequence if exists %s', v_sequence);
+        end if;
+        alter table public.transactions alter column id type uuid using gen_random_uuid();
+    end if;
+    alter table public.transactions alter column id set default gen_random_uuid();
+end;
+$$;
 comment on table public.transactions is 'The ledger, append-only. Rows with a balance_after chain per person in the order of seq; rows without one are older than the ledger.';
 comment on column public.transactions.tokens is 'Signed change of the balance (in rows of earlier versions: as those versions wrote it).';
 comment on column public.transactions.amount is 'Money in minor units, where the row is about a payment.';
@@ -494,22 +689,6 @@ comment on function public.is_admin() is 'Whether the caller is an operator.';
 revoke all on function public.is_admin() from public, anon;
 grant execute on function public.is_admin() to authenticated, service_role;
 
-create or replace function private.drop_policies(p_table regclass) returns void
-language plpgsql
-set search_path = ''
-as $$
-declare
-    v_policy name;
-begin
-    for v_policy in select p.polname from pg_catalog.pg_policy as p where p.polrelid = p_table loop
-        execute format('drop policy %I on %s', v_policy, p_table);
-    end loop;
-end;
-$$;
-comment on function private.drop_policies(regclass) is
-'Clears a table of policies, also those of earlier versions: one that is too wide stays open beside ours.';
-revoke all on function private.drop_policies(regclass) from public, anon, authenticated;
-
 create or replace function private.touch_updated_at() returns trigger
 language plpgsql
 set search_path = ''
@@ -539,8 +718,10 @@ alter table public.user_profiles enable row level security;
 revoke all on public.user_profiles from anon, authenticated, service_role;
 -- Also the column grants, which "revoke all on" a table takes with it, are given anew: the name alone.
 grant select, update (full_name) on public.user_profiles to authenticated;
--- The balance is written by ledger functions only, so service_role does not get update on tokens either.
-grant select, insert, delete, update (email, full_name, is_admin, updated_at) on public.user_profiles to service_role;
+-- The balance is written by ledger functions only, so service_role does not get tokens to write either.
+grant select, delete on public.user_profiles to service_role;
+grant insert (id, email, full_name, is_admin), update (email, full_name, is_admin, updated_at)
+on public.user_profiles to service_role;
 create policy "People read their own profile" on public.user_profiles
 for select to authenticated using (id = (select auth.uid()));
 create policy "Operators read every profile" on public.user_profiles
@@ -596,7 +777,8 @@ as $$
 declare
     v_balance integer;
 begin
-    update public.token_grants set remaining = remaining + p_tokens where id = p_grant_id;
+    update public.token_grants set remaining = remaining + p_tokens where id = p_grant_id and user_id = p_user_id;
+    assert found, 'a movement names a lot of the person';
     update public.user_profiles set tokens = tokens + p_tokens where id = p_user_id returning tokens into strict v_balance;
     insert into public.transactions (
         user_id, transaction_type, tokens, balance_after, grant_id, key, request_id, purchase_id,
@@ -682,25 +864,24 @@ $$;
 comment on function private.add_grant(uuid, integer, text, text, text, timestamptz, uuid, text, text, jsonb) is
 'Adds one lot and its ledger row; returns the balance. The caller holds the profile''s lock and has checked the key.';
 
--- Internal: takes one token from the lot that expires first; returns the lot, or null when none holds a token.
-create or replace function private.take_token(p_user_id uuid, p_key text, p_request_id uuid, out grant_id bigint, out balance integer)
+create or replace function private.next_lot(p_user_id uuid) returns bigint
 language plpgsql
 set search_path = ''
 as $$
 begin
-    select g.id into grant_id
-    from public.token_grants as g
-    where g.user_id = p_user_id and g.remaining > 0 and (g.expires_at is null or g.expires_at > clock_timestamp())
-    order by g.expires_at, g.id
-    limit 1
-    for update;
-    if grant_id is not null then
-        balance := private.move_tokens(p_user_id, 'consumption', -1, grant_id, p_key, p_request_id);
-    end if;
+    return (
+        select g.id
+        from public.token_grants as g
+        where g.user_id = p_user_id and g.remaining > 0 and (g.expires_at is null or g.expires_at > clock_timestamp())
+        order by g.expires_at, g.id
+        limit 1
+        for update
+    );
 end;
 $$;
-comment on function private.take_token(uuid, text, uuid) is
-'Takes one token from the lot that expires first; grant_id is null when none holds one. The caller holds the profile''s lock.';
+comment on function private.next_lot(uuid) is
+'The lot that a debit takes from: of those that hold a token, the one that expires first; null when there is none. '
+'The caller holds the profile''s lock.';
 
 create or replace function private.grant_signup_bonus() returns trigger
 language plpgsql
@@ -784,6 +965,13 @@ $$;
 comment on function public.grant_tokens(uuid, integer, text, text, timestamptz, jsonb) is
 'Adds one lot, once per key. AP401: no such account. AP422: not a positive number, or expired already.';
 
+do $$
+begin
+    perform private.drop_functions('deduct_token_if_sufficient');
+    perform private.drop_functions('grant_tokens_for_purchase');
+end;
+$$;
+
 create or replace function public.deduct_token_if_sufficient(p_user_id uuid)
 returns table (success boolean, remaining_tokens integer, error_message text)
 language plpgsql security definer
@@ -791,14 +979,15 @@ set search_path = ''
 as $$
 declare
     v_balance integer;
-    v_taken record;
+    v_grant_id bigint;
 begin
     v_balance := private.expire_due_grants(p_user_id, private.lock_profile(p_user_id));
-    select * into v_taken from private.take_token(p_user_id, 'deduction:' || gen_random_uuid(), null);
-    if v_taken.grant_id is null then
+    v_grant_id := private.next_lot(p_user_id);
+    if v_grant_id is null then
         return query select false, v_balance, 'Insufficient tokens'::text;
     else
-        return query select true, v_taken.balance, null::text;
+        v_balance := private.move_tokens(p_user_id, 'consumption', -1, v_grant_id, 'deduction:' || gen_random_uuid());
+        return query select true, v_balance, null::text;
     end if;
 exception when sqlstate 'AP401' then
     return query select false, 0, 'User not found'::text;
@@ -842,6 +1031,66 @@ comment on function public.grant_tokens_for_purchase(uuid, integer, text, text) 
 'Credits a payment once; kept for callers of earlier versions. New code records facts and calls settle_purchase.';
 create index if not exists transactions_payment_intent on public.transactions (stripe_payment_intent_id);
 
+-- Closed to everybody but the services: whatever the amount's sign, a browser's key moves no token.
+revoke all on function private.move_tokens(uuid, text, integer, bigint, text, uuid, uuid, text, text, jsonb) from public, anon, authenticated;
+revoke all on function private.lock_profile(uuid) from public, anon, authenticated;
+revoke all on function private.expire_due_grants(uuid, integer) from public, anon, authenticated;
+revoke all on function private.add_grant(uuid, integer, text, text, text, timestamptz, uuid, text, text, jsonb) from public, anon, authenticated;
+revoke all on function private.next_lot(uuid) from public, anon, authenticated;
+revoke all on function private.grant_signup_bonus() from public, anon, authenticated;
+revoke all on function public.current_balance(uuid) from public, anon, authenticated;
+revoke all on function public.grant_tokens(uuid, integer, text, text, timestamptz, jsonb) from public, anon, authenticated;
+revoke all on function public.deduct_token_if_sufficient(uuid) from public, anon, authenticated;
+revoke all on function public.grant_tokens_for_purchase(uuid, integer, text, text) from public, anon, authenticated;
+grant execute on function public.current_balance(uuid) to service_role;
+grant execute on function public.grant_tokens(uuid, integer, text, text, timestamptz, jsonb) to service_role;
+grant execute on function public.deduct_token_if_sufficient(uuid) to service_role;
+grant execute on function public.grant_tokens_for_purchase(uuid, integer, text, text) to service_role;
+
+-- ===== 14-stripe-migration.sql =====
+
+-- The balance that a person brings from an earlier version becomes one opening lot and one opening ledger row, and
+-- no more: the chain of balances starts there, rows from before stay readable. Running it again finds nothing to do.
+
+with opening as (
+    select p.id as user_id, p.tokens, 'opening:' || p.id as key
+    from public.user_profiles as p
+    where p.tokens > 0
+    and not exists (select 1 from public.token_grants as g where g.user_id = p.id)
+    and not exists (select 1 from public.transactions as t where t.user_id = p.id and t.balance_after is not null)
+    for no key update
+), lots as (
+    insert into public.token_grants (user_id, source, amount, remaining, key)
+    select o.user_id, 'opening_balance', o.tokens, o.tokens, o.key from opening as o
+    returning id, user_id, amount, key
+)
+insert into public.transactions (user_id, transaction_type, tokens, balance_after, grant_id, key)
+select l.user_id, 'opening', l.amount, l.amount, l.id, l.key from lots as l;
+
+-- ===== 15-enable-realtime.sql =====
+
+-- For operators who subscribe to Supabase Realtime. The product's own live balance does not need it.
+
+do $$
+begin
+    if not exists (select 1 from pg_catalog.pg_publication where pubname = 'supabase_realtime') then
+        create publication supabase_realtime;
+    end if;
+    if not exists (
+        select 1 from pg_catalog.pg_publication_tables
+        where pubname = 'supabase_realtime' and schemaname = 'public' and tablename = 'user_profiles'
+    ) then
+        alter publication supabase_realtime add table public.user_profiles;
+    end if;
+exception when insufficient_privilege then
+    raise notice 'no right on publication supabase_realtime: add public.user_profiles to it as its owner, if you use it';
+end;
+$$;
+
+-- ===== 16-purchases-and-audit.sql =====
+
+-- What a payment amounts to, and the proof that the books are right.
+
 create or replace function private.tokens_due(p_purchase public.purchases) returns integer
 language sql immutable
 set search_path = ''
@@ -876,10 +1125,15 @@ declare
 begin
     select p.user_id into v_user_id from public.purchases as p where p.id = p_purchase_id;
     if not found then
-        raise exception 'this purchase does not exist' using errcode = 'AP404';
+        raise exception 'this purchase does not exist' using errcode = 'AP40P';
     end if;
-    v_balance := private.expire_due_grants(v_user_id, private.lock_profile(v_user_id));
-    select * into strict v_purchase from public.purchases as p where p.id = p_purchase_id for update;
+    begin
+        v_balance := private.expire_due_grants(v_user_id, private.lock_profile(v_user_id));
+    exception when sqlstate 'AP401' then
+        -- Refunds and disputes go on after the account is deleted; there is nobody left to take tokens from or give to.
+        v_balance := null;
+    end;
+    select p.* into strict v_purchase from public.purchases as p where p.id = p_purchase_id for update;
     v_due := private.tokens_due(v_purchase);
     v_left := v_due - v_purchase.tokens_settled;
 
@@ -889,7 +1143,12 @@ begin
         v_purchase.tokens_short := v_purchase.tokens_short - v_part;
         v_left := v_left - v_part;
     end if;
-    if v_left > 0 then
+    if v_balance is null then
+        if v_left > 0 then
+            raise exception 'the account of this purchase does not exist' using errcode = 'AP401';
+        end if;
+        v_purchase.tokens_short := v_purchase.tokens_short - v_left;
+    elsif v_left > 0 then
         select g.id into v_grant_id from public.token_grants as g where g.key = 'purchase:' || p_purchase_id for update;
         if found then
             v_balance := private.move_tokens(
@@ -946,7 +1205,8 @@ begin
 end;
 $$;
 comment on function public.settle_purchase(uuid) is
-'Brings the ledger to what the facts of a purchase amount to; any order and repetition of facts converges. AP404: unknown.';
+'Brings the ledger to what the facts of a purchase amount to; any order and repetition of facts converges. '
+'Of a deleted account nothing is taken: it becomes shortfall. AP40P: no such purchase. AP401: tokens are due to a deleted account.';
 
 create or replace function public.audit_ledger()
 returns table (user_id uuid, fault text, detail text)
@@ -957,12 +1217,18 @@ as $$
         select p.id as user_id, p.tokens as balance from public.user_profiles as p
         union all
         -- The books of deleted accounts are still audited, without a balance to compare.
-        select distinct g.user_id, null::integer from public.token_grants as g
-        where not exists (select 1 from public.user_profiles as p where p.id = g.user_id)
+        select b.user_id, null::integer
+        from (
+            select g.user_id from public.token_grants as g
+            union
+            select t.user_id from public.transactions as t where t.balance_after is not null
+        ) as b
+        where not exists (select 1 from public.user_profiles as p where p.id = b.user_id)
     ), lots as (
         select g.user_id, sum(g.remaining) as tokens from public.token_grants as g group by g.user_id
     ), entries as (
-        select t.*, sum(t.tokens) over (partition by t.user_id order by t.seq) as running
+        select t.seq, t.user_id, t.tokens, t.balance_after, t.grant_id, t.purchase_id,
+            sum(t.tokens) over (partition by t.user_id order by t.seq) as running
         from public.transactions as t
         where t.balance_after is not null
     ), ledger as (
@@ -982,6 +1248,10 @@ as $$
     from public.token_grants as g left join lot_entries as e on e.grant_id = g.id
     where g.remaining <> coalesce(e.tokens, 0)
     union all
+    select e.user_id, 'entry names no lot of the person', format('entry %s names lot %s', e.seq, e.grant_id)
+    from entries as e
+    where not exists (select 1 from public.token_grants as g where g.id = e.grant_id and g.user_id = e.user_id)
+    union all
     select e.user_id, 'balance chain broken', format('entry %s says %s, the chain %s', e.seq, e.balance_after, e.running)
     from entries as e where e.balance_after <> e.running
     union all
@@ -997,84 +1267,50 @@ $$;
 comment on function public.audit_ledger() is
 'No rows when, for every person, balance = lots = ledger, every balance_after chains and every purchase is settled to its facts.';
 
--- Closed to everybody but the services: whatever the amount's sign, a browser's key moves no token.
-revoke all on function private.move_tokens(uuid, text, integer, bigint, text, uuid, uuid, text, text, jsonb) from public, anon, authenticated;
-revoke all on function private.lock_profile(uuid) from public, anon, authenticated;
-revoke all on function private.expire_due_grants(uuid, integer) from public, anon, authenticated;
-revoke all on function private.add_grant(uuid, integer, text, text, text, timestamptz, uuid, text, text, jsonb) from public, anon, authenticated;
-revoke all on function private.take_token(uuid, text, uuid) from public, anon, authenticated;
-revoke all on function private.grant_signup_bonus() from public, anon, authenticated;
 revoke all on function private.tokens_due(public.purchases) from public, anon, authenticated;
-revoke all on function public.current_balance(uuid) from public, anon, authenticated;
-revoke all on function public.grant_tokens(uuid, integer, text, text, timestamptz, jsonb) from public, anon, authenticated;
-revoke all on function public.deduct_token_if_sufficient(uuid) from public, anon, authenticated;
-revoke all on function public.grant_tokens_for_purchase(uuid, integer, text, text) from public, anon, authenticated;
 revoke all on function public.settle_purchase(uuid) from public, anon, authenticated;
 revoke all on function public.audit_ledger() from public, anon, authenticated;
-grant execute on function public.current_balance(uuid) to service_role;
-grant execute on function public.grant_tokens(uuid, integer, text, text, timestamptz, jsonb) to service_role;
-grant execute on function public.deduct_token_if_sufficient(uuid) to service_role;
-grant execute on function public.grant_tokens_for_purchase(uuid, integer, text, text) to service_role;
 grant execute on function public.settle_purchase(uuid) to service_role;
 grant execute on function public.audit_ledger() to service_role;
 
--- ===== 14-stripe-migration.sql =====
-
--- The balance that a person brings from an earlier version becomes one opening lot and one opening ledger row, and
--- no more: the chain of balances starts there, rows from before stay readable. Running it again finds nothing to do.
-
-with opening as (
-    select p.id as user_id, p.tokens, 'opening:' || p.id as key
-    from public.user_profiles as p
-    where p.tokens > 0
-    and not exists (select 1 from public.token_grants as g where g.user_id = p.id)
-    and not exists (select 1 from public.transactions as t where t.user_id = p.id and t.balance_after is not null)
-    for no key update
-), lots as (
-    insert into public.token_grants (user_id, source, amount, remaining, key)
-    select o.user_id, 'opening_balance', o.tokens, o.tokens, o.key from opening as o
-    returning id, user_id, amount, key
-)
-insert into public.transactions (user_id, transaction_type, tokens, balance_after, grant_id, key)
-select l.user_id, 'opening', l.amount, l.amount, l.id, l.key from lots as l;
-
--- ===== 15-enable-realtime.sql =====
-
--- For operators who subscribe to Supabase Realtime. The product's own live balance does not need it.
-
-do $$
-begin
-    if not exists (select 1 from pg_catalog.pg_publication where pubname = 'supabase_realtime') then
-        create publication supabase_realtime;
-    end if;
-    if not exists (
-        select 1 from pg_catalog.pg_publication_tables
-        where pubname = 'supabase_realtime' and schemaname = 'public' and tablename = 'user_profiles'
-    ) then
-        alter publication supabase_realtime add table public.user_profiles;
-    end if;
-exception when insufficient_privilege then
-    raise notice 'no right on publication supabase_realtime: add public.user_profiles to it as its owner, if you use it';
-end;
-$$;
-
--- ===== 16-chat-turns.sql =====
+-- ===== 17-chat-tables.sql =====
 
 -- One chat turn: reserved by begin_request, kept alive by a lease, settled exactly once.
 -- Runs on databases of earlier versions: the columns they lack are added here.
 
--- Earlier versions took whatever stands before "~" for the owner, which no longer fits session ids that are plain uuids.
 do $$
 begin
+    perform private.drop_policies('public.conversations');
+    perform private.conform_column('public.conversations', 'title', 'text');
+    perform private.conform_column('public.conversations', 'created_at', 'timestamp with time zone', 'now()', true);
+    perform private.conform_column('public.conversations', 'last_message_at', 'timestamp with time zone', 'now()', true);
+    perform private.conform_column('public.conversations', 'is_archived', 'boolean', 'false', true);
+    perform private.conform_column('public.conversations', 'metadata', 'jsonb', '''{}''', true);
+    perform private.conform_cascade('public.conversations', 'user_id', 'public.user_profiles');
+
+    perform private.drop_policies('public.messages');
+    perform private.conform_identity('public.messages', 'id');
+    perform private.conform_column('public.messages', 'message', 'jsonb', null, true);
+    perform private.conform_column('public.messages', 'message_data', 'text');
+    perform private.conform_column('public.messages', 'created_at', 'timestamp with time zone', 'now()', true);
+    perform private.conform_cascade('public.messages', 'session_id', 'public.conversations');
+
+    perform private.drop_policies('public.requests');
+    perform private.conform_column('public.requests', 'id', 'uuid', null, true);
+    perform private.conform_column('public.requests', 'timestamp', 'timestamp with time zone', 'now()', true);
+    perform private.conform_column('public.requests', 'user_query', 'text', null, true);
+    perform private.conform_cascade('public.requests', 'user_id', 'public.user_profiles');
+
+    -- Earlier versions took whatever stands before "~" for the owner, which fails for session ids that are plain uuids.
     if (
-        select pg_catalog.pg_get_expr(d.adbin, d.adrelid) !~ '~\s*''\^'
+        select pg_catalog.pg_get_expr(d.adbin, d.adrelid)
         from pg_catalog.pg_attrdef as d
         join pg_catalog.pg_attribute as a on a.attrelid = d.adrelid and a.attnum = d.adnum
-        where d.adrelid = 'public.messages'::regclass and a.attname = 'computed_session_user_id'
-    ) then
-        perform private.drop_policies('public.messages');
-        alter table public.messages drop column computed_session_user_id;
-        alter table public.messages add column computed_session_user_id uuid generated always as (
+        where d.adrelid = 'public.messages'::regclass and a.attname = 'computed_session_user_id' and a.attgenerated = 's'
+    ) ~ '~ ''\^' is not true then
+        alter table public.messages
+        drop column if exists computed_session_user_id,
+        add column computed_session_user_id uuid generated always as (
             case
                 when session_id ~ '^[0-9a-fA-F]{8}(-[0-9a-fA-F]{4}){3}-[0-9a-fA-F]{12}~'
                     then split_part(session_id, '~', 1)::uuid
@@ -1123,6 +1359,10 @@ add column if not exists output_tokens integer,
 add column if not exists usage_estimated boolean,
 add column if not exists cost_usd numeric,
 add column if not exists model text;
+alter table public.messages
+drop constraint if exists messages_client_message_id_length;
+alter table public.messages
+add constraint messages_client_message_id_length check (char_length(client_message_id) between 1 and 200);
 alter table public.requests
 drop constraint if exists requests_status_known,
 drop constraint if exists requests_running_is_leased;
@@ -1155,6 +1395,10 @@ comment on table public.run_events is
 'What a running turn has sent, for readers on other replicas and for settling after a crash; dropped an hour after it settled.';
 comment on column public.run_events.lengths is 'For a joined delta: characters of each event from first_seq to seq, so that a reader may begin inside it.';
 
+-- ===== 18-chat-begin.sql =====
+
+-- The beginning of a chat turn, and every reason to refuse it.
+
 create or replace function private.resolve_message(p_session_id text, p_reference text) returns bigint
 language plpgsql stable
 set search_path = ''
@@ -1174,6 +1418,26 @@ end;
 $$;
 comment on function private.resolve_message(text, text) is
 'The message of one conversation that a client means by its own id or by ours; null when there is none.';
+
+create or replace function private.usable_client_id(p_session_id text, p_client_message_id text) returns text
+language plpgsql stable
+set search_path = ''
+as $$
+begin
+    return case
+        when char_length(p_client_message_id) not between 1 and 200 then null
+        -- It would be taken for one of our ids.
+        when p_client_message_id ~ '^\d+$' then null
+        -- An id that the conversation holds already stays with its first message.
+        when exists (
+            select 1 from public.messages as m
+            where m.session_id = p_session_id and m.client_message_id = p_client_message_id
+        ) then null
+        else p_client_message_id
+    end;
+end;
+$$;
+comment on function private.usable_client_id(text, text) is 'The id a browser gave its message, or null where it cannot be stored under it.';
 
 create or replace function public.begin_request(
     p_user_id uuid,
@@ -1209,8 +1473,13 @@ declare
     v_user_message_id bigint;
     v_answer_message_id bigint;
     v_limited_since timestamptz;
-    v_taken record;
+    v_grant_id bigint;
 begin
+    if p_request_id is null or p_lease_holder is null or p_text is null
+        or p_trigger is null or p_trigger not in ('submit-message', 'regenerate-message')
+        or (p_trigger = 'submit-message' and p_text !~ '\S') then
+        raise exception 'this is not a turn' using errcode = 'AP422';
+    end if;
     v_balance := private.lock_profile(p_user_id);
     -- After the lock: a turn that waited for another one must see it in its rate window.
     v_now := clock_timestamp();
@@ -1227,15 +1496,20 @@ begin
             v_balance, v_known.status, false;
         return;
     end if;
+    -- The books outlive a deleted account: the key of its movement is taken for good.
+    if exists (select 1 from public.transactions as t where t.key = 'request:' || p_request_id) then
+        raise exception 'this request id was used for something else' using errcode = 'AP40R';
+    end if;
 
     v_balance := private.expire_due_grants(p_user_id, v_balance);
 
+    -- The window stands in the query: with a high limit it must not read a person's whole past.
     select r.timestamp into v_limited_since
     from public.requests as r
-    where r.user_id = p_user_id
+    where r.user_id = p_user_id and r.timestamp > v_now - make_interval(secs => p_rate_window_seconds)
     order by r.timestamp desc
     offset greatest(p_rate_limit, 1) - 1 limit 1;
-    if v_limited_since > v_now - make_interval(secs => p_rate_window_seconds) then
+    if found then
         raise exception 'too many requests' using errcode = 'AP429',
             detail = greatest(1, ceil(extract(epoch from v_limited_since - v_now) + p_rate_window_seconds))::integer::text;
     end if;
@@ -1271,8 +1545,10 @@ begin
             select max(m.id) into v_user_message_id
             from public.messages as m where m.session_id = v_session_id and m.message ->> 'type' = 'human';
         else
-            select case when m.message ->> 'type' = 'human' then m.id else m.parent_id end into v_user_message_id
-            from public.messages as m where m.id = private.resolve_message(v_session_id, p_message_ref);
+            select q.id into v_user_message_id
+            from public.messages as m
+            join public.messages as q on q.id = case when m.message ->> 'type' = 'human' then m.id else m.parent_id end
+            where m.id = private.resolve_message(v_session_id, p_message_ref) and q.message ->> 'type' = 'human';
         end if;
         if v_user_message_id is null then
             raise exception 'this message does not exist' using errcode = 'AP40M';
@@ -1293,8 +1569,8 @@ begin
         );
     end if;
 
-    select * into v_taken from private.take_token(p_user_id, 'request:' || p_request_id, p_request_id);
-    if v_taken.grant_id is null then
+    v_grant_id := private.next_lot(p_user_id);
+    if v_grant_id is null then
         raise exception 'no tokens left' using errcode = 'AP402';
     end if;
 
@@ -1302,8 +1578,7 @@ begin
         insert into public.messages (session_id, parent_id, request_id, client_message_id, message, created_at)
         values (
             v_session_id, v_parent_id, p_request_id,
-            -- An id that the conversation holds already stays with its first message.
-            case when private.resolve_message(v_session_id, p_client_message_id) is null then p_client_message_id end,
+            private.usable_client_id(v_session_id, p_client_message_id),
             jsonb_build_object('type', 'human', 'content', p_text), v_now
         )
         returning id into v_user_message_id;
@@ -1312,22 +1587,37 @@ begin
     if not v_is_new then
         update public.conversations as c set last_message_at = v_now where c.session_id = v_session_id;
     end if;
+    -- Before the movement: of two people who send one id at once, the second waits here and is refused.
     insert into public.requests (
         id, user_id, timestamp, user_query, session_id, trigger, status, grant_id, user_message_id, answer_message_id,
         lease_holder, lease_expires_at
     )
     values (
-        p_request_id, p_user_id, v_now, p_text, v_session_id, p_trigger, 'running', v_taken.grant_id, v_user_message_id,
+        p_request_id, p_user_id, v_now, p_text, v_session_id, p_trigger, 'running', v_grant_id, v_user_message_id,
         v_answer_message_id, p_lease_holder, v_now + make_interval(secs => p_lease_seconds)
-    );
+    )
+    on conflict (id) do nothing;
+    if not found then
+        raise exception 'this request id was used for something else' using errcode = 'AP40R';
+    end if;
+    v_balance := private.move_tokens(p_user_id, 'consumption', -1, v_grant_id, 'request:' || p_request_id, p_request_id);
     return query select
-        'started'::text, v_session_id, v_user_message_id, v_answer_message_id, v_taken.balance::integer, 'running'::text, v_is_new;
+        'started'::text, v_session_id, v_user_message_id, v_answer_message_id, v_balance, 'running'::text, v_is_new;
 end;
 $$;
 comment on function public.begin_request(uuid, uuid, text, text, text, text, text, text, uuid, integer, integer, integer) is
 'Reserves one chat turn: takes the token, stores the question and the request, in one transaction. outcome is started, or '
 'known for a repeat of the same (user, request id), which changes nothing. Refusals: AP401 account, AP402 tokens, '
-'AP404 conversation, AP40M message, AP409 another turn runs, AP40R request id used otherwise, AP429 rate (detail: seconds).';
+'AP404 conversation, AP40M message, AP409 another turn runs, AP40R request id used otherwise, AP422 no turn at all, AP429 rate (detail: seconds).';
+
+revoke all on function private.resolve_message(text, text) from public, anon, authenticated;
+revoke all on function private.usable_client_id(text, text) from public, anon, authenticated;
+revoke all on function public.begin_request(uuid, uuid, text, text, text, text, text, text, uuid, integer, integer, integer) from public, anon, authenticated;
+grant execute on function public.begin_request(uuid, uuid, text, text, text, text, text, text, uuid, integer, integer, integer) to service_role;
+
+-- ===== 19-chat-settle.sql =====
+
+-- The end of a chat turn: by the process that ran it, or after that process was lost.
 
 -- Internal: the end of a turn under its locks. Returns the balance.
 create or replace function private.close_request(
@@ -1353,7 +1643,9 @@ begin
         update public.conversations set last_message_at = clock_timestamp() where session_id = p_request.session_id;
     end if;
     update public.requests set
-        status = p_status, reason = p_reason, settled_at = clock_timestamp(), lease_holder = null, lease_expires_at = null
+        status = p_status, reason = p_reason, settled_at = clock_timestamp(), lease_holder = null, lease_expires_at = null,
+        model = p_request.model, input_tokens = p_request.input_tokens, output_tokens = p_request.output_tokens,
+        usage_estimated = p_request.usage_estimated, cost_usd = p_request.cost_usd
     where id = p_request.id;
     select p.tokens into v_balance from public.user_profiles as p where p.id = p_request.user_id;
     -- A token that goes back to a lot past its date expires at once.
@@ -1361,7 +1653,7 @@ begin
 end;
 $$;
 comment on function private.close_request(public.requests, text, text, jsonb, text) is
-'Stores the answer or gives the token back, and ends the turn. The caller holds the locks of profile and request.';
+'Stores the answer or gives the token back, and ends the turn with the usage that p_request holds. The caller holds the locks of profile and request.';
 
 create or replace function public.settle_request(
     p_user_id uuid,
@@ -1395,11 +1687,12 @@ begin
         return query select false, v_request.status, v_balance;
         return;
     end if;
+    v_request.model := p_model;
+    v_request.input_tokens := p_input_tokens;
+    v_request.output_tokens := p_output_tokens;
+    v_request.usage_estimated := p_usage_estimated;
+    v_request.cost_usd := p_cost_usd;
     v_balance := private.close_request(v_request, p_status, p_reason, p_message, p_message_data);
-    update public.requests as r set
-        model = p_model, input_tokens = p_input_tokens, output_tokens = p_output_tokens,
-        usage_estimated = p_usage_estimated, cost_usd = p_cost_usd
-    where r.id = p_request_id;
     return query select true, p_status, v_balance;
 end;
 $$;
@@ -1449,6 +1742,16 @@ $$;
 comment on function public.settle_lost_request(uuid, uuid) is
 'Ends a turn whose process let the lease run out, from what run_events hold of it; null when there is nothing to do.';
 
+revoke all on function private.close_request(public.requests, text, text, jsonb, text) from public, anon, authenticated;
+revoke all on function public.settle_request(uuid, uuid, uuid, text, text, jsonb, text, text, integer, integer, boolean, numeric) from public, anon, authenticated;
+revoke all on function public.settle_lost_request(uuid, uuid) from public, anon, authenticated;
+grant execute on function public.settle_request(uuid, uuid, uuid, text, text, jsonb, text, text, integer, integer, boolean, numeric) to service_role;
+grant execute on function public.settle_lost_request(uuid, uuid) to service_role;
+
+-- ===== 20-chat-runs.sql =====
+
+-- What keeps a running turn alive and visible: leases, events, stop.
+
 create or replace function public.list_lost_requests(p_limit integer)
 returns table (user_id uuid, request_id uuid)
 language sql stable security definer
@@ -1484,6 +1787,9 @@ as $$
         insert into public.run_events (request_id, first_seq, seq, part, lengths)
         select e.request_id, e.first_seq, e.seq, e.part, e.lengths
         from jsonb_to_recordset(p_events) as e (request_id uuid, first_seq integer, seq integer, part jsonb, lengths jsonb)
+        -- A process that lost a turn adds nothing to it: its text would follow what was settled.
+        join public.requests as r
+            on r.id = e.request_id and r.lease_holder = p_lease_holder and r.status = 'running'
         on conflict do nothing
     )
     select r.id, r.stop_requested_at is not null
@@ -1513,6 +1819,46 @@ end;
 $$;
 comment on function public.request_stop(uuid, text) is
 'Asks whichever process runs the turn of a conversation to stop it; returns its id, or null. AP404: not the person''s.';
+
+create or replace function public.purge_run_events(p_limit integer) returns integer
+language sql security definer
+set search_path = ''
+as $$
+    -- Steps from turn to turn along the primary key: a distinct over the table would read every event of the last hour.
+    with recursive turns as (
+        (select e.request_id from public.run_events as e order by e.request_id limit 1)
+        union all
+        select (
+            select e.request_id from public.run_events as e where e.request_id > t.request_id order by e.request_id limit 1
+        )
+        from turns as t where t.request_id is not null
+    ), old as (
+        select t.request_id
+        from turns as t
+        left join public.requests as r on r.id = t.request_id
+        where t.request_id is not null and (r.id is null or r.settled_at < clock_timestamp() - interval '1 hour')
+        limit p_limit
+    ), gone as (
+        delete from public.run_events as e using old where e.request_id = old.request_id returning 1
+    )
+    select count(*)::integer from gone
+$$;
+comment on function public.purge_run_events(integer) is 'Drops the events of up to p_limit turns settled over an hour ago; returns how many rows.';
+
+revoke all on function public.list_lost_requests(integer) from public, anon, authenticated;
+revoke all on function public.renew_leases(uuid, uuid[], integer) from public, anon, authenticated;
+revoke all on function public.flush_run_events(uuid, uuid[], jsonb) from public, anon, authenticated;
+revoke all on function public.request_stop(uuid, text) from public, anon, authenticated;
+revoke all on function public.purge_run_events(integer) from public, anon, authenticated;
+grant execute on function public.list_lost_requests(integer) to service_role;
+grant execute on function public.renew_leases(uuid, uuid[], integer) to service_role;
+grant execute on function public.flush_run_events(uuid, uuid[], jsonb) to service_role;
+grant execute on function public.request_stop(uuid, text) to service_role;
+grant execute on function public.purge_run_events(integer) to service_role;
+
+-- ===== 21-chat-conversations.sql =====
+
+-- What people do with their conversations and their name, outside a turn.
 
 create or replace function public.delete_conversation(p_user_id uuid, p_session_id text) returns void
 language plpgsql security definer
@@ -1552,47 +1898,12 @@ end;
 $$;
 comment on function public.update_profile_name(uuid, text) is 'Sets or clears the name of a person. AP401: no such account.';
 
-create or replace function public.purge_run_events(p_limit integer) returns integer
-language sql security definer
-set search_path = ''
-as $$
-    with old as (
-        select distinct e.request_id
-        from public.run_events as e
-        left join public.requests as r on r.id = e.request_id
-        where r.id is null or r.settled_at < clock_timestamp() - interval '1 hour'
-        limit p_limit
-    ), gone as (
-        delete from public.run_events as e using old where e.request_id = old.request_id returning 1
-    )
-    select count(*)::integer from gone
-$$;
-comment on function public.purge_run_events(integer) is 'Drops the events of up to p_limit turns settled over an hour ago; returns how many rows.';
-
-revoke all on function private.resolve_message(text, text) from public, anon, authenticated;
-revoke all on function private.close_request(public.requests, text, text, jsonb, text) from public, anon, authenticated;
-revoke all on function public.begin_request(uuid, uuid, text, text, text, text, text, text, uuid, integer, integer, integer) from public, anon, authenticated;
-revoke all on function public.settle_request(uuid, uuid, uuid, text, text, jsonb, text, text, integer, integer, boolean, numeric) from public, anon, authenticated;
-revoke all on function public.settle_lost_request(uuid, uuid) from public, anon, authenticated;
-revoke all on function public.list_lost_requests(integer) from public, anon, authenticated;
-revoke all on function public.renew_leases(uuid, uuid[], integer) from public, anon, authenticated;
-revoke all on function public.flush_run_events(uuid, uuid[], jsonb) from public, anon, authenticated;
-revoke all on function public.request_stop(uuid, text) from public, anon, authenticated;
 revoke all on function public.delete_conversation(uuid, text) from public, anon, authenticated;
 revoke all on function public.update_profile_name(uuid, text) from public, anon, authenticated;
-revoke all on function public.purge_run_events(integer) from public, anon, authenticated;
-grant execute on function public.begin_request(uuid, uuid, text, text, text, text, text, text, uuid, integer, integer, integer) to service_role;
-grant execute on function public.settle_request(uuid, uuid, uuid, text, text, jsonb, text, text, integer, integer, boolean, numeric) to service_role;
-grant execute on function public.settle_lost_request(uuid, uuid) to service_role;
-grant execute on function public.list_lost_requests(integer) to service_role;
-grant execute on function public.renew_leases(uuid, uuid[], integer) to service_role;
-grant execute on function public.flush_run_events(uuid, uuid[], jsonb) to service_role;
-grant execute on function public.request_stop(uuid, text) to service_role;
 grant execute on function public.delete_conversation(uuid, text) to service_role;
 grant execute on function public.update_profile_name(uuid, text) to service_role;
-grant execute on function public.purge_run_events(integer) to service_role;
 
--- ===== 17-knowledge.sql =====
+-- ===== 22-knowledge.sql =====
 
 -- Knowledge: who may read a document, where a chunk was read, in which vector space it is, and how it is found.
 
@@ -1614,6 +1925,35 @@ alter table public.document_metadata
 add column if not exists owner_id uuid references public.user_profiles (id) on delete cascade;
 comment on column public.document_metadata.owner_id is 'The only person who may read it; null = shared with everyone.';
 
+do $$
+begin
+    perform private.drop_policies('public.document_metadata');
+    perform private.conform_column('public.document_metadata', 'title', 'text');
+    perform private.conform_column('public.document_metadata', 'url', 'text');
+    perform private.conform_column('public.document_metadata', 'created_at', 'timestamp with time zone', 'now()', true);
+    perform private.conform_column('public.document_metadata', 'schema', 'text');
+
+    perform private.drop_policies('public.document_rows');
+    perform private.conform_identity('public.document_rows', 'id');
+    perform private.conform_column('public.document_rows', 'row_data', 'jsonb');
+    perform private.conform_cascade('public.document_rows', 'dataset_id', 'public.document_metadata');
+
+    perform private.drop_policies('public.documents');
+    perform private.conform_identity('public.documents', 'id');
+    perform private.conform_column('public.documents', 'content', 'text');
+    perform private.conform_column('public.documents', 'metadata', 'jsonb');
+
+    perform private.drop_policies('public.rag_pipeline_state');
+    perform private.conform_column('public.rag_pipeline_state', 'pipeline_type', 'text', null, true);
+    perform private.conform_column('public.rag_pipeline_state', 'last_check_time', 'timestamp with time zone');
+    perform private.conform_column('public.rag_pipeline_state', 'known_files', 'jsonb');
+    perform private.conform_column('public.rag_pipeline_state', 'last_run', 'timestamp with time zone');
+    perform private.conform_column('public.rag_pipeline_state', 'created_at', 'timestamp with time zone', 'now()', true);
+    perform private.conform_column('public.rag_pipeline_state', 'updated_at', 'timestamp with time zone', 'now()', true);
+end;
+$$;
+
+create index if not exists document_metadata_owner on public.document_metadata (owner_id) where owner_id is not null;
 create index if not exists document_rows_dataset on public.document_rows (dataset_id);
 
 -- Earlier versions fixed the dimension in the column (1536); an index of theirs on it would refuse other dimensions.
@@ -1656,6 +1996,8 @@ add column if not exists content_search tsvector
 generated always as (to_tsvector('english', coalesce(content, ''))) stored;
 comment on column public.documents.owner_id is 'Copied from the document, so that search filters without a join; null = shared.';
 create index if not exists documents_document on public.documents (document_id, chunk_index);
+create index if not exists documents_owner on public.documents (owner_id) where owner_id is not null;
+create index if not exists documents_space on public.documents (embedding_space_id, id);
 create index if not exists documents_search on public.documents using gin (content_search);
 
 -- Chunks of earlier versions name their document only inside metadata, and were all made by one model.
@@ -1700,6 +2042,7 @@ $$;
 comment on function public.ensure_embedding_space(text, integer) is
 'Returns the id of the space for a model and its dimension; the first space of a database becomes the active one.';
 revoke all on function public.ensure_embedding_space(text, integer) from public, anon, authenticated;
+grant execute on function public.ensure_embedding_space(text, integer) to service_role;
 
 do $$
 declare
@@ -1710,8 +2053,7 @@ declare
         where e.extname = 'vector'
     );
 begin
-    -- The column types of the older function differ, and create or replace may not change them.
-    execute format('drop function if exists public.match_documents(%s, integer, jsonb)', v_vector);
+    perform private.drop_functions('match_documents');
     execute format($function$
 create function public.match_documents(
     query_embedding %1$s, match_count integer default 10, filter jsonb default '{}'
@@ -1739,10 +2081,11 @@ end;
 $body$
 $function$, v_vector);
     execute format('revoke all on function public.match_documents(%s, integer, jsonb) from public, anon, authenticated', v_vector);
+    execute format('grant execute on function public.match_documents(%s, integer, jsonb) to service_role', v_vector);
     execute format('comment on function public.match_documents(%s, integer, jsonb) is %L', v_vector,
         'Shared chunks nearest to a vector; kept for callers of earlier versions.');
 
-    execute format('drop function if exists public.search_documents(uuid, text, %s, integer, integer)', v_vector);
+    perform private.drop_functions('search_documents');
     execute format($function$
 create function public.search_documents(
     p_user_id uuid, p_query text, p_embedding %1$s, p_space_id integer, p_limit integer default 8
@@ -1805,12 +2148,13 @@ end;
 $body$
 $function$, v_vector);
     execute format('revoke all on function public.search_documents(uuid, text, %s, integer, integer) from public, anon, authenticated', v_vector);
+    execute format('grant execute on function public.search_documents(uuid, text, %s, integer, integer) to service_role', v_vector);
     execute format('comment on function public.search_documents(uuid, text, %s, integer, integer) is %L', v_vector,
         'Chunks one person may read, vector and full-text candidates fused by reciprocal rank. A null vector searches text alone.');
 end;
 $$;
 
--- ===== 18-access.sql =====
+-- ===== 23-access.sql =====
 
 -- Who may read the rest. All writing goes through the services, so a browser's key reads its own rows and no more:
 -- nobody can put words into the assistant's mouth, or continue another person's conversation.
@@ -1877,7 +2221,30 @@ for select to authenticated using (exists (
 ));
 
 -- Earlier versions let the model run any SQL through this function.
-drop function if exists public.execute_custom_sql(text);
+do $$
+begin
+    perform private.drop_functions('execute_custom_sql');
+end;
+$$;
+
+-- Default privileges hand new sequences to the browser's roles too.
+do $$
+declare
+    v_sequence regclass;
+begin
+    for v_sequence in
+        select d.objid::regclass
+        from pg_catalog.pg_depend as d
+        join pg_catalog.pg_class as s on s.oid = d.objid and s.relkind = 'S'
+        join pg_catalog.pg_class as t on t.oid = d.refobjid and t.relnamespace = 'public'::regnamespace
+        where d.classid = 'pg_catalog.pg_class'::regclass and d.deptype in ('a', 'i') and t.relname in (
+            'token_grants', 'transactions', 'messages', 'documents', 'document_rows', 'embedding_space', 'user_memories'
+        )
+    loop
+        execute format('revoke all on sequence %s from anon, authenticated', v_sequence);
+    end loop;
+end;
+$$;
 
 create or replace function public.schema_version() returns integer
 language sql immutable

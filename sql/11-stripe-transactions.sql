@@ -26,26 +26,47 @@ begin
     loop
         execute format('alter table public.transactions drop constraint %I', v_constraint);
     end loop;
-    if (
-        select a.atttypid <> 'text'::regtype
-        from pg_catalog.pg_attribute as a
-        where a.attrelid = 'public.transactions'::regclass and a.attname = 'transaction_type'
-    ) then
-        alter table public.transactions alter column transaction_type drop default;
-        alter table public.transactions alter column transaction_type type text using transaction_type::text;
-    end if;
+    perform private.drop_policies('public.transactions');
+    perform private.conform_column('public.transactions', 'user_id', 'uuid', null, true);
+    perform private.conform_column('public.transactions', 'transaction_type', 'text', null, true);
+    perform private.conform_column('public.transactions', 'tokens', 'integer', null, true);
+    perform private.conform_column('public.transactions', 'stripe_payment_intent_id', 'text');
+    perform private.conform_column('public.transactions', 'stripe_event_id', 'text');
+    perform private.conform_column('public.transactions', 'metadata', 'jsonb', '''{}''', true);
+    perform private.conform_column('public.transactions', 'created_at', 'timestamp with time zone', 'now()', true);
 end;
 $$;
 alter table public.transactions
+add column if not exists amount integer,
 add column if not exists seq bigint generated always as identity,
 add column if not exists balance_after integer,
 add column if not exists grant_id bigint,
 add column if not exists request_id uuid,
 add column if not exists purchase_id uuid,
 add column if not exists key text,
+-- The type of an older amount stays: whether it counts cents or dollars, only its owner knows.
 alter column amount drop not null,
-alter column stripe_payment_intent_id drop not null,
-alter column stripe_event_id drop not null;
+alter column amount drop default;
+
+-- A number for an id becomes a uuid; the number goes into the metadata.
+do $$
+declare
+    v_sequence text := pg_catalog.pg_get_serial_sequence('public.transactions', 'id');
+begin
+    if (
+        select a.atttypid <> 'uuid'::regtype from pg_catalog.pg_attribute as a
+        where a.attrelid = 'public.transactions'::regclass and a.attname = 'id'
+    ) then
+        update public.transactions set metadata = metadata || jsonb_build_object('earlier_id', id);
+        alter table public.transactions alter column id drop identity if exists, alter column id drop default;
+        if v_sequence is not null then
+            execute format('drop sequence if exists %s', v_sequence);
+        end if;
+        alter table public.transactions alter column id type uuid using gen_random_uuid();
+    end if;
+    alter table public.transactions alter column id set default gen_random_uuid();
+end;
+$$;
 comment on table public.transactions is 'The ledger, append-only. Rows with a balance_after chain per person in the order of seq; rows without one are older than the ledger.';
 comment on column public.transactions.tokens is 'Signed change of the balance (in rows of earlier versions: as those versions wrote it).';
 comment on column public.transactions.amount is 'Money in minor units, where the row is about a payment.';

@@ -21,22 +21,6 @@ comment on function public.is_admin() is 'Whether the caller is an operator.';
 revoke all on function public.is_admin() from public, anon;
 grant execute on function public.is_admin() to authenticated, service_role;
 
-create or replace function private.drop_policies(p_table regclass) returns void
-language plpgsql
-set search_path = ''
-as $$
-declare
-    v_policy name;
-begin
-    for v_policy in select p.polname from pg_catalog.pg_policy as p where p.polrelid = p_table loop
-        execute format('drop policy %I on %s', v_policy, p_table);
-    end loop;
-end;
-$$;
-comment on function private.drop_policies(regclass) is
-'Clears a table of policies, also those of earlier versions: one that is too wide stays open beside ours.';
-revoke all on function private.drop_policies(regclass) from public, anon, authenticated;
-
 create or replace function private.touch_updated_at() returns trigger
 language plpgsql
 set search_path = ''
@@ -66,8 +50,10 @@ alter table public.user_profiles enable row level security;
 revoke all on public.user_profiles from anon, authenticated, service_role;
 -- Also the column grants, which "revoke all on" a table takes with it, are given anew: the name alone.
 grant select, update (full_name) on public.user_profiles to authenticated;
--- The balance is written by ledger functions only, so service_role does not get update on tokens either.
-grant select, insert, delete, update (email, full_name, is_admin, updated_at) on public.user_profiles to service_role;
+-- The balance is written by ledger functions only, so service_role does not get tokens to write either.
+grant select, delete on public.user_profiles to service_role;
+grant insert (id, email, full_name, is_admin), update (email, full_name, is_admin, updated_at)
+on public.user_profiles to service_role;
 create policy "People read their own profile" on public.user_profiles
 for select to authenticated using (id = (select auth.uid()));
 create policy "Operators read every profile" on public.user_profiles

@@ -1,5 +1,5 @@
 -- Conversations and their messages, in the shape that earlier versions know. Branches and the columns of a turn
--- follow in 16-chat-turns.sql, policies in 17-access.sql.
+-- follow in 17-chat-tables.sql, policies in 23-access.sql.
 
 create table if not exists public.conversations (
     session_id varchar primary key,

@@ -1,4 +1,4 @@
--- One row per chat turn. Earlier versions kept four columns; the life of a turn follows in 16-chat-turns.sql.
+-- One row per chat turn. Earlier versions kept four columns; the life of a turn follows in 17-chat-tables.sql.
 
 create table if not exists public.requests (
     id uuid primary key,

@@ -1,5 +1,5 @@
 -- Documents, their chunks and the rows of spreadsheets, in the shape that earlier versions know. Owners, places and
--- embedding spaces follow in 17-knowledge.sql, policies in 18-access.sql.
+-- embedding spaces follow in 22-knowledge.sql, policies in 23-access.sql.
 
 -- On Supabase extensions live in schema extensions; an older database may hold vector in public, where it stays.
 create schema if not exists extensions;

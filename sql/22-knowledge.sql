@@ -18,6 +18,35 @@ alter table public.document_metadata
 add column if not exists owner_id uuid references public.user_profiles (id) on delete cascade;
 comment on column public.document_metadata.owner_id is 'The only person who may read it; null = shared with everyone.';
 
+do $$
+begin
+    perform private.drop_policies('public.document_metadata');
+    perform private.conform_column('public.document_metadata', 'title', 'text');
+    perform private.conform_column('public.document_metadata', 'url', 'text');
+    perform private.conform_column('public.document_metadata', 'created_at', 'timestamp with time zone', 'now()', true);
+    perform private.conform_column('public.document_metadata', 'schema', 'text');
+
+    perform private.drop_policies('public.document_rows');
+    perform private.conform_identity('public.document_rows', 'id');
+    perform private.conform_column('public.document_rows', 'row_data', 'jsonb');
+    perform private.conform_cascade('public.document_rows', 'dataset_id', 'public.document_metadata');
+
+    perform private.drop_policies('public.documents');
+    perform private.conform_identity('public.documents', 'id');
+    perform private.conform_column('public.documents', 'content', 'text');
+    perform private.conform_column('public.documents', 'metadata', 'jsonb');
+
+    perform private.drop_policies('public.rag_pipeline_state');
+    perform private.conform_column('public.rag_pipeline_state', 'pipeline_type', 'text', null, true);
+    perform private.conform_column('public.rag_pipeline_state', 'last_check_time', 'timestamp with time zone');
+    perform private.conform_column('public.rag_pipeline_state', 'known_files', 'jsonb');
+    perform private.conform_column('public.rag_pipeline_state', 'last_run', 'timestamp with time zone');
+    perform private.conform_column('public.rag_pipeline_state', 'created_at', 'timestamp with time zone', 'now()', true);
+    perform private.conform_column('public.rag_pipeline_state', 'updated_at', 'timestamp with time zone', 'now()', true);
+end;
+$$;
+
+create index if not exists document_metadata_owner on public.document_metadata (owner_id) where owner_id is not null;
 create index if not exists document_rows_dataset on public.document_rows (dataset_id);
 
 -- Earlier versions fixed the dimension in the column (1536); an index of theirs on it would refuse other dimensions.
@@ -60,6 +89,8 @@ add column if not exists content_search tsvector
 generated always as (to_tsvector('english', coalesce(content, ''))) stored;
 comment on column public.documents.owner_id is 'Copied from the document, so that search filters without a join; null = shared.';
 create index if not exists documents_document on public.documents (document_id, chunk_index);
+create index if not exists documents_owner on public.documents (owner_id) where owner_id is not null;
+create index if not exists documents_space on public.documents (embedding_space_id, id);
 create index if not exists documents_search on public.documents using gin (content_search);
 
 -- Chunks of earlier versions name their document only inside metadata, and were all made by one model.
@@ -104,6 +135,7 @@ $$;
 comment on function public.ensure_embedding_space(text, integer) is
 'Returns the id of the space for a model and its dimension; the first space of a database becomes the active one.';
 revoke all on function public.ensure_embedding_space(text, integer) from public, anon, authenticated;
+grant execute on function public.ensure_embedding_space(text, integer) to service_role;
 
 do $$
 declare
@@ -114,8 +146,7 @@ declare
         where e.extname = 'vector'
     );
 begin
-    -- The column types of the older function differ, and create or replace may not change them.
-    execute format('drop function if exists public.match_documents(%s, integer, jsonb)', v_vector);
+    perform private.drop_functions('match_documents');
     execute format($function$
 create function public.match_documents(
     query_embedding %1$s, match_count integer default 10, filter jsonb default '{}'
@@ -143,10 +174,11 @@ end;
 $body$
 $function$, v_vector);
     execute format('revoke all on function public.match_documents(%s, integer, jsonb) from public, anon, authenticated', v_vector);
+    execute format('grant execute on function public.match_documents(%s, integer, jsonb) to service_role', v_vector);
     execute format('comment on function public.match_documents(%s, integer, jsonb) is %L', v_vector,
         'Shared chunks nearest to a vector; kept for callers of earlier versions.');
 
-    execute format('drop function if exists public.search_documents(uuid, text, %s, integer, integer)', v_vector);
+    perform private.drop_functions('search_documents');
     execute format($function$
 create function public.search_documents(
     p_user_id uuid, p_query text, p_embedding %1$s, p_space_id integer, p_limit integer default 8
@@ -209,6 +241,7 @@ end;
 $body$
 $function$, v_vector);
     execute format('revoke all on function public.search_documents(uuid, text, %s, integer, integer) from public, anon, authenticated', v_vector);
+    execute format('grant execute on function public.search_documents(uuid, text, %s, integer, integer) to service_role', v_vector);
     execute format('comment on function public.search_documents(uuid, text, %s, integer, integer) is %L', v_vector,
         'Chunks one person may read, vector and full-text candidates fused by reciprocal rank. A null vector searches text alone.');
 end;

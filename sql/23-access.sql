@@ -63,7 +63,30 @@ for select to authenticated using (exists (
 ));
 
 -- Earlier versions let the model run any SQL through this function.
-drop function if exists public.execute_custom_sql(text);
+do $$
+begin
+    perform private.drop_functions('execute_custom_sql');
+end;
+$$;
+
+-- Default privileges hand new sequences to the browser's roles too.
+do $$
+declare
+    v_sequence regclass;
+begin
+    for v_sequence in
+        select d.objid::regclass
+        from pg_catalog.pg_depend as d
+        join pg_catalog.pg_class as s on s.oid = d.objid and s.relkind = 'S'
+        join pg_catalog.pg_class as t on t.oid = d.refobjid and t.relnamespace = 'public'::regnamespace
+        where d.classid = 'pg_catalog.pg_class'::regclass and d.deptype in ('a', 'i') and t.relname in (
+            'token_grants', 'transactions', 'messages', 'documents', 'document_rows', 'embedding_space', 'user_memories'
+        )
+    loop
+        execute format('revoke all on sequence %s from anon, authenticated', v_sequence);
+    end loop;
+end;
+$$;
 
 create or replace function public.schema_version() returns integer
 language sql immutable
