@@ -1,0 +1,36 @@
+import { router } from "@/app/router"
+import { ToastProvider } from "@/components/ui/toast"
+import { getSessionState, subscribeToSession } from "@/lib/auth/session"
+import { ApiError } from "@/lib/errors"
+import { QueryClient, QueryClientProvider } from "@tanstack/react-query"
+import { RouterProvider } from "react-router/dom"
+
+const RETRIES_MAX = 2
+
+const queryClient = new QueryClient({
+  defaultOptions: {
+    queries: {
+      // A refusal stays a refusal; only silence and a struggling server are worth asking again.
+      retry: (failures, error) => failures < RETRIES_MAX && !(error instanceof ApiError && error.status < 500),
+      staleTime: 5_000,
+      // Offline, fail at once and say so, instead of waiting without a word.
+      networkMode: "always",
+    },
+    mutations: { networkMode: "always" },
+  },
+})
+
+// Nothing of one person's may be shown to the next one.
+subscribeToSession(() => {
+  if (getSessionState().status === "signed-out") queryClient.clear()
+})
+
+export function App() {
+  return (
+    <QueryClientProvider client={queryClient}>
+      <ToastProvider>
+        <RouterProvider router={router} />
+      </ToastProvider>
+    </QueryClientProvider>
+  )
+}

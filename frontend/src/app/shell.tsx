@@ -1,0 +1,83 @@
+import { Sidebar } from "@/app/sidebar"
+import { IconButton } from "@/components/ui/button"
+import { Sheet } from "@/components/ui/dialog"
+import { clearDrafts } from "@/features/chat/draft"
+import { UNTITLED } from "@/features/chat/conversation-row"
+import { ProfileMenu } from "@/features/profile/profile-menu"
+import { BalanceBadge } from "@/features/tokens/balance-badge"
+import { BalanceProvider } from "@/features/tokens/balance-context"
+import { conversationQuery } from "@/lib/api/conversations"
+import { signOut } from "@/lib/auth/session"
+import { useSession } from "@/lib/auth/use-session"
+import { productName } from "@/lib/product"
+import { useQuery, useQueryClient } from "@tanstack/react-query"
+import { PanelLeft, SquarePen } from "lucide-react"
+import { useEffect, useState } from "react"
+import { Link, Outlet, useLocation, useMatch } from "react-router"
+
+function useTitle(): string {
+  const sessionId = useMatch("/c/:sessionId")?.params.sessionId
+  const isHistory = useMatch("/token-history") !== null
+  const { data } = useQuery({ ...conversationQuery(sessionId ?? ""), enabled: sessionId !== undefined, retry: false })
+  const title = isHistory ? "Token history" : sessionId === undefined ? "" : (data?.title ?? UNTITLED)
+  useEffect(() => {
+    document.title = title === "" ? productName : `${title} – ${productName}`
+  }, [title])
+  return isHistory ? "" : title
+}
+
+/** The frame around every page of a signed-in person. */
+export function Shell() {
+  const client = useQueryClient()
+  const session = useSession()
+  const location = useLocation()
+  const [isSheetOpen, setIsSheetOpen] = useState(false)
+  const title = useTitle()
+
+  return (
+    <BalanceProvider
+      onChange={() => {
+        void client.invalidateQueries({ queryKey: ["transactions"] })
+        void client.invalidateQueries({ queryKey: ["conversations", "list"] })
+      }}
+    >
+      <a href="#main" className="sr-only focus:not-sr-only focus:fixed focus:top-3 focus:left-3 focus:z-50 focus:rounded-lg focus:bg-surface focus:px-4 focus:py-2 focus:shadow-float">
+        Skip to the conversation
+      </a>
+      <div className="flex h-full">
+        <aside aria-label="Conversations" className="hidden w-[17rem] shrink-0 flex-col border-r bg-sidebar lg:flex">
+          <Sidebar onOpen={() => undefined} />
+        </aside>
+        <div className="flex min-w-0 flex-1 flex-col">
+          <header className="flex h-14 shrink-0 items-center gap-2 px-3 sm:px-4">
+            <IconButton label="Show conversations" className="lg:hidden" onClick={() => setIsSheetOpen(true)}>
+              <PanelLeft />
+            </IconButton>
+            <p className="min-w-0 flex-1 truncate px-1 text-sm font-medium text-ink-soft" dir="auto">
+              {title}
+            </p>
+            <IconButton label="New chat" className="lg:hidden" asChild>
+              <Link to="/">
+                <SquarePen />
+              </Link>
+            </IconButton>
+            <BalanceBadge />
+            <ProfileMenu
+              email={session.status === "signed-in" ? session.email : ""}
+              onSignOut={() => {
+                clearDrafts()
+                void signOut()
+              }}
+            />
+          </header>
+          <main id="main" tabIndex={-1} className="flex min-h-0 flex-1 flex-col outline-none">
+            <Outlet />
+          </main>
+        </div>
+      </div>
+      <Sheet isOpen={isSheetOpen} onOpenChange={setIsSheetOpen} title="Conversations">
+        <Sidebar key={location.key} onOpen={() => setIsSheetOpen(false)} />
+      </Sheet>
+    </BalanceProvider>
+  )
+}

@@ -1,0 +1,161 @@
+import { Button } from "@/components/ui/button"
+import { Notice } from "@/components/ui/notice"
+import { Waiting } from "@/components/ui/spinner"
+import { Composer, type ComposerHandle } from "@/features/chat/composer"
+import { EmptyChat } from "@/features/chat/empty-chat"
+import { FailureNotice } from "@/features/chat/failure-notice"
+import { AnswerAnnouncer, MessageList, ScrollToEnd } from "@/features/chat/message-list"
+import { useConversation } from "@/features/chat/use-conversation"
+import { useCountdown } from "@/features/chat/use-countdown"
+import { ApiError } from "@/lib/errors"
+import { MessageSquareDashed, ServerCrash } from "lucide-react"
+import { useRef } from "react"
+import { Link } from "react-router"
+import { StickToBottom, type StickToBottomContext } from "use-stick-to-bottom"
+
+type ChatViewProps = {
+  sessionId: string
+  branch: string | null
+  isNew: boolean
+  name: string | null
+  onStart: () => void
+  onAccepted: () => void
+  onRefused: () => void
+  onSwitchBranch: (messageId: string) => void
+  onBalance: (tokens: number) => void
+  onTurnEnd: () => void
+}
+
+function LoadFailure({ error, onRetry }: { error: Error; onRetry: () => void }) {
+  const isGone = error instanceof ApiError && error.status === 404
+  return (
+    <div className="mx-auto max-w-lg px-5 pt-16">
+      {isGone ? (
+        <Notice
+          icon={MessageSquareDashed}
+          title="There is no such conversation"
+          actions={
+            <Button size="small" asChild>
+              <Link to="/">Start a new one</Link>
+            </Button>
+          }
+        >
+          It may have been deleted, or it belongs to another account.
+        </Notice>
+      ) : (
+        <Notice
+          icon={ServerCrash}
+          tone="danger"
+          title="This conversation could not be loaded"
+          actions={
+            <Button size="small" onClick={onRetry}>
+              Try again
+            </Button>
+          }
+        >
+          {error.message}
+        </Notice>
+      )}
+    </div>
+  )
+}
+
+export function ChatView(props: ChatViewProps) {
+  const { sessionId, isNew } = props
+  const composer = useRef<ComposerHandle>(null)
+  const stick = useRef<StickToBottomContext>(null)
+  const conversation = useConversation({
+    sessionId,
+    branch: props.branch,
+    isNew,
+    onStart: props.onStart,
+    onAccepted: props.onAccepted,
+    onBalance: props.onBalance,
+    onTurnEnd: props.onTurnEnd,
+    onRefused: (text) => {
+      // What was typed meanwhile is worth more than what was refused.
+      if (text !== "" && composer.current?.text() === "") composer.current.put(text)
+      props.onRefused()
+    },
+  })
+  const { messages, stored, failure, isBusy } = conversation
+  const blockedSeconds = useCountdown(failure?.kind === "rate-limit" ? failure.retryAt : null)
+
+  const retry = () => {
+    // The refused text stands in the composer and may have been changed there: then that is what is sent.
+    const typed = composer.current?.text().trim() ?? ""
+    const refused = conversation.refusedText()
+    if (refused !== null && typed !== "" && typed !== refused) {
+      composer.current?.put("")
+      void conversation.send(typed)
+      return
+    }
+    if (refused !== null) composer.current?.put("")
+    void conversation.retry()
+  }
+
+  const notice = failure ? (
+    <FailureNotice failure={failure} onRetry={retry} onWatch={() => void conversation.watch()} onDismiss={conversation.dismiss} />
+  ) : null
+
+  return (
+    <StickToBottom contextRef={stick} className="relative flex min-h-0 flex-1 flex-col" resize="smooth" initial="instant">
+      {stored.isPending ? (
+        <Waiting label="Loading the conversation" />
+      ) : stored.error && messages.length === 0 ? (
+        <div className="min-h-0 flex-1 overflow-y-auto">
+          <LoadFailure error={stored.error} onRetry={() => void stored.refresh()} />
+        </div>
+      ) : messages.length === 0 && !isBusy ? (
+        <div className="min-h-0 flex-1 overflow-y-auto">
+          <EmptyChat
+            name={props.name}
+            onPick={(text) => {
+              composer.current?.put(text)
+              composer.current?.focus()
+            }}
+          />
+        </div>
+      ) : (
+        <StickToBottom.Content scrollClassName="scroll-quiet" className="flex flex-col">
+          <MessageList
+            messages={messages}
+            isBusy={isBusy}
+            hasEarlier={stored.hasEarlier}
+            isLoadingEarlier={stored.isLoadingEarlier}
+            onLoadEarlier={stored.loadEarlier}
+            onEdit={(messageId, text) => void conversation.edit(messageId, text)}
+            onRegenerate={(messageId) => void conversation.regenerate(messageId)}
+            onSwitch={props.onSwitchBranch}
+            notice={notice}
+          />
+        </StickToBottom.Content>
+      )}
+      <AnswerAnnouncer messages={messages} isBusy={isBusy} />
+      <div className="relative mx-auto w-full max-w-[48rem] px-3 pb-[max(0.75rem,env(safe-area-inset-bottom))] sm:px-5">
+        <ScrollToEnd />
+        {messages.length === 0 && notice ? <div className="mb-3">{notice}</div> : null}
+        {conversation.link === "down" ? (
+          <p role="status" className="mb-2 text-center text-sm text-warn">
+            Connection lost. Reconnecting…
+          </p>
+        ) : null}
+        <Composer
+          draftKey={isNew ? "new" : sessionId}
+          handle={composer}
+          isBusy={isBusy}
+          isStopping={conversation.isStopping}
+          isBlocked={blockedSeconds > 0 || (stored.error !== null && messages.length === 0)}
+          onSend={(text) => {
+            void stick.current?.scrollToBottom()
+            void conversation.send(text)
+          }}
+          onStop={() => void conversation.stop()}
+        />
+        <p className="mt-2 hidden text-center text-xs text-ink-faint sm:block">
+          Answers can be wrong. Check what matters against its source.
+        </p>
+      </div>
+    </StickToBottom>
+  )
+}

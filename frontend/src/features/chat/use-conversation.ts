@@ -1,0 +1,191 @@
+import { describeFailure, wasNotAccepted, type Failure } from "@/features/chat/failures"
+import { textOf, type ChatMessage, type ChatMetadata } from "@/features/chat/messages"
+import { createTransport } from "@/features/chat/transport"
+import { useStoredMessages } from "@/features/chat/use-stored-messages"
+import { stopAnswer } from "@/lib/api/conversations"
+import { wait } from "@/lib/wait"
+import { useChat } from "@ai-sdk/react"
+import { useEffect, useEffectEvent, useMemo, useRef, useState } from "react"
+
+type Action =
+  | { kind: "send"; text: string }
+  | { kind: "edit"; text: string; messageId: string }
+  | { kind: "regenerate"; messageId: string }
+
+type Options = {
+  sessionId: string
+  branch: string | null
+  isNew: boolean
+  onStart: () => void
+  onAccepted: () => void
+  /** The question was not taken in; `text` is what to put back before the person's eyes. */
+  onRefused: (text: string) => void
+  onBalance: (tokens: number) => void
+  onTurnEnd: () => void
+}
+
+/** What the SDK's callbacks told about the turn that is being followed. */
+type Outcome = { error: Error | null; metadata: ChatMetadata | undefined; hasEnded: boolean }
+
+const noOutcome = (): Outcome => ({ error: null, metadata: undefined, hasEnded: false })
+
+const STOP_PATIENCE_MS = 8_000
+const UNATTACHABLE_POLL_MS = 2_000
+const RENDER_INTERVAL_MS = 50
+
+/** One conversation as it stands on screen: stored messages, the running answer, and what went wrong. */
+export function useConversation(options: Options) {
+  const { sessionId, branch } = options
+  const [exists, setExists] = useState(!options.isNew)
+  const [link, setLink] = useState<"up" | "down">("up")
+  const [failure, setFailure] = useState<Failure | null>(null)
+  const [isAttaching, setIsAttaching] = useState(false)
+  const [isStopping, setIsStopping] = useState(false)
+  const outcome = useRef(noOutcome())
+  const unsent = useRef<{ action: Action; requestId: string } | null>(null)
+
+  const transport = useMemo(() => createTransport(sessionId, setLink), [sessionId])
+  const chat = useChat<ChatMessage>({
+    id: sessionId,
+    transport,
+    generateId: () => crypto.randomUUID(),
+    throttle: RENDER_INTERVAL_MS,
+    onError: (cause) => {
+      outcome.current.error = cause
+    },
+    onFinish: ({ message }) => {
+      outcome.current.metadata = message.metadata
+      outcome.current.hasEnded = true
+    },
+  })
+  const isRunning = chat.status === "submitted" || chat.status === "streaming"
+  const isBusy = isRunning || isAttaching
+
+  const stored = useStoredMessages({
+    sessionId,
+    branch,
+    exists,
+    isBusy,
+    messages: chat.messages,
+    setMessages: chat.setMessages,
+    onRunning: () => void attach(),
+  })
+
+  /** Runs one turn to its end and sees to what it leaves behind. */
+  async function follow(turn: () => Promise<void>): Promise<Failure | null> {
+    outcome.current = noOutcome()
+    setFailure(null)
+    await turn()
+    setLink("up")
+    setIsStopping(false)
+    const { error, metadata } = outcome.current
+    if (error === null) return null
+    const accepted = metadata?.request_id !== undefined
+    const found = describeFailure(error, { accepted, released: metadata?.status === "released" })
+    setFailure(found)
+    return found
+  }
+
+  async function run(action: Action): Promise<void> {
+    if (isBusy) return
+    const before = chat.messages
+    // The same words again after no reply: the same request, so that it cannot be charged twice.
+    const isRepeat = JSON.stringify(unsent.current?.action) === JSON.stringify(action)
+    const requestId = (isRepeat ? unsent.current?.requestId : undefined) ?? crypto.randomUUID()
+    unsent.current = { action, requestId }
+    const settings = { body: { request_id: requestId } }
+    options.onStart()
+    const found = await follow(() => {
+      if (action.kind === "regenerate") return chat.regenerate({ messageId: action.messageId, ...settings })
+      const messageId = action.kind === "edit" ? action.messageId : undefined
+      return chat.sendMessage({ text: action.text, messageId }, settings)
+    })
+    if (found && wasNotAccepted(found)) {
+      chat.setMessages(before)
+      chat.clearError()
+      options.onRefused(action.kind === "regenerate" ? "" : action.text)
+      return
+    }
+    unsent.current = null
+    await finishTurn()
+  }
+
+  async function finishTurn(): Promise<void> {
+    setExists(true)
+    options.onTurnEnd()
+    await stored.refresh()
+  }
+
+  /** Joins the answer that the server is writing, from its first word. */
+  async function attach(): Promise<void> {
+    if (isBusy) return
+    setIsAttaching(true)
+    try {
+      await follow(() => chat.resumeStream())
+      // Nothing to join: it ended meanwhile, or another machine writes it and has nothing yet.
+      if (!outcome.current.hasEnded && outcome.current.error === null) await wait(UNATTACHABLE_POLL_MS)
+    } finally {
+      setIsAttaching(false)
+    }
+    await finishTurn()
+  }
+
+  async function stop(): Promise<void> {
+    setIsStopping(true)
+    try {
+      const { status } = await stopAnswer(sessionId)
+      if (status === "idle") await chat.stop()
+    } catch {
+      // The answer goes on where we cannot reach it; this page at least stops reading.
+      await chat.stop()
+      setIsStopping(false)
+      return
+    }
+    await wait(STOP_PATIENCE_MS)
+    setIsStopping(false)
+  }
+
+  const announceStart = useEffectEvent(options.onAccepted)
+  useEffect(() => {
+    if (chat.status === "streaming") announceStart()
+  }, [chat.status])
+
+  const balance = isRunning ? chat.messages.at(-1)?.metadata?.balance : undefined
+  const announceBalance = useEffectEvent(options.onBalance)
+  useEffect(() => {
+    if (balance !== undefined) announceBalance(balance)
+  }, [balance])
+
+  const lastQuestion = chat.messages.findLast((message) => message.role === "user")
+  return {
+    messages: chat.messages,
+    stored,
+    link,
+    failure,
+    isBusy,
+    isStopping,
+    send: (text: string) => run({ kind: "send", text }),
+    edit: (messageId: string, text: string) => run({ kind: "edit", messageId, text }),
+    regenerate: (messageId: string) => run({ kind: "regenerate", messageId }),
+    /** What the notice's button does: send again what was refused, answer again, or look again. */
+    retry: async () => {
+      const action = unsent.current?.action
+      if (action) await run(action)
+      else if (failure?.kind === "lost") await stored.refresh().then(() => setFailure(null))
+      else if (lastQuestion) await run({ kind: "regenerate", messageId: lastQuestion.id })
+    },
+    /** What was refused, if anything; the composer's text takes its place when it was edited since. */
+    refusedText: () => {
+      const action = unsent.current?.action
+      return action && action.kind !== "regenerate" ? action.text : null
+    },
+    watch: async () => {
+      setFailure(null)
+      setExists(true)
+      await stored.refresh()
+    },
+    dismiss: () => setFailure(null),
+    stop,
+    lastQuestionText: lastQuestion ? textOf(lastQuestion) : "",
+  }
+}

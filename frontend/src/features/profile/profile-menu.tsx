@@ -1,0 +1,69 @@
+import { Menu, MenuContent, MenuItem, MenuLabel, MenuRadioGroup, MenuRadioItem, MenuSeparator, MenuTrigger } from "@/components/ui/menu"
+import { NameDialog } from "@/features/profile/name-dialog"
+import { profileQuery } from "@/lib/api/profile"
+import { setTheme, useTheme, type ThemeChoice } from "@/lib/theme"
+import { useQuery } from "@tanstack/react-query"
+import { Coins, LogOut, Monitor, Moon, Sun, UserRound } from "lucide-react"
+import { useState } from "react"
+import { useNavigate } from "react-router"
+
+function initialsOf(name: string | null, email: string): string {
+  const words = (name ?? "").trim().split(/\s+/).filter(Boolean)
+  const sources = words.length > 0 ? words.slice(0, 2) : [email]
+  // By code point, so that a letter outside the basic plane is not cut in half.
+  return sources.map((source) => String.fromCodePoint(source.codePointAt(0) ?? 0x2022)).join("").toLocaleUpperCase()
+}
+
+type ProfileMenuProps = { email: string; onSignOut: () => void }
+
+export function ProfileMenu({ email, onSignOut }: ProfileMenuProps) {
+  const { data: profile } = useQuery(profileQuery)
+  const [isNaming, setIsNaming] = useState(false)
+  const theme = useTheme()
+  const navigate = useNavigate()
+  const name = profile?.full_name ?? null
+  return (
+    <>
+      <Menu>
+        <MenuTrigger
+          aria-label="Account menu"
+          title="Account"
+          className="grid size-9 place-items-center rounded-full bg-accent-wash text-sm font-semibold text-accent transition-colors hover:bg-hover"
+        >
+          {initialsOf(name, email)}
+        </MenuTrigger>
+        <MenuContent align="end" className="w-60">
+          <div className="px-2.5 pt-1 pb-2">
+            {name ? <p className="truncate font-medium">{name}</p> : null}
+            <p className="truncate text-sm text-ink-soft">{email}</p>
+          </div>
+          <MenuSeparator />
+          <MenuItem onSelect={() => setIsNaming(true)}>
+            <UserRound aria-hidden /> {name ? "Change your name" : "Add your name"}
+          </MenuItem>
+          <MenuItem onSelect={() => void navigate("/token-history")}>
+            <Coins aria-hidden /> Token history
+          </MenuItem>
+          <MenuSeparator />
+          <MenuLabel>Appearance</MenuLabel>
+          <MenuRadioGroup value={theme} onValueChange={(value) => setTheme(value as ThemeChoice)}>
+            <MenuRadioItem value="light" onSelect={(event) => event.preventDefault()}>
+              <Sun aria-hidden /> Light
+            </MenuRadioItem>
+            <MenuRadioItem value="dark" onSelect={(event) => event.preventDefault()}>
+              <Moon aria-hidden /> Dark
+            </MenuRadioItem>
+            <MenuRadioItem value="system" onSelect={(event) => event.preventDefault()}>
+              <Monitor aria-hidden /> As the system
+            </MenuRadioItem>
+          </MenuRadioGroup>
+          <MenuSeparator />
+          <MenuItem onSelect={onSignOut}>
+            <LogOut aria-hidden /> Sign out
+          </MenuItem>
+        </MenuContent>
+      </Menu>
+      <NameDialog isOpen={isNaming} onOpenChange={setIsNaming} name={name ?? ""} />
+    </>
+  )
+}

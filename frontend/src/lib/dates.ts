@@ -1,0 +1,37 @@
+const DAY_MS = 86_400_000
+
+function startOfDay(date: Date): number {
+  return new Date(date.getFullYear(), date.getMonth(), date.getDate()).getTime()
+}
+
+/** The heading a moment belongs under in a list that is sorted newest first. */
+export function dayGroup(iso: string, now: Date = new Date()): string {
+  const date = new Date(iso)
+  // Rounded, because a day with a clock change has 23 or 25 hours.
+  const daysAgo = Math.round((startOfDay(now) - startOfDay(date)) / DAY_MS)
+  if (daysAgo <= 0) return "Today"
+  if (daysAgo === 1) return "Yesterday"
+  if (daysAgo <= 7) return "Previous 7 days"
+  if (daysAgo <= 30) return "Previous 30 days"
+  return date.toLocaleDateString("en", { month: "long", year: "numeric" })
+}
+
+/** Groups neighbours under `dayGroup`, keeping their order. */
+export function groupByDay<Item>(
+  items: readonly Item[],
+  momentOf: (item: Item) => string,
+  now: Date = new Date(),
+): { label: string; items: Item[] }[] {
+  const groups: { label: string; items: Item[] }[] = []
+  for (const item of items) {
+    const label = dayGroup(momentOf(item), now)
+    const last = groups.at(-1)
+    if (last?.label === label) last.items.push(item)
+    else groups.push({ label, items: [item] })
+  }
+  return groups
+}
+
+export function formatMoment(iso: string): string {
+  return new Date(iso).toLocaleString("en", { day: "numeric", month: "short", hour: "2-digit", minute: "2-digit" })
+}
