@@ -12,6 +12,8 @@ from starlette.middleware.cors import CORSMiddleware
 from agent_api import health
 from agent_api.auth import open_verifier
 from agent_api.chat import conversation_routes
+from agent_api.chat import routes as chat_routes
+from agent_api.chat.part import open_chat
 from agent_api.database import open_database
 from agent_api.errors import install_error_handlers
 from agent_api.logs import configure_logs
@@ -67,10 +69,17 @@ async def _live_balance_part(app: FastAPI) -> AsyncGenerator[None]:
         yield
 
 
+@asynccontextmanager
+async def _chat_part(app: FastAPI) -> AsyncGenerator[None]:
+    state = app.state
+    async with open_chat(state.settings, state.database, state.balance_notifier, state.shutdown) as state.chat:
+        yield
+
+
 # What runs beside the routes: started in this order, stopped in the opposite one. A part is a context manager that
 # puts what it offers on `app.state`, where later parts and the routes find it.
 Part = Callable[[FastAPI], AbstractAsyncContextManager[None]]
-PARTS: tuple[Part, ...] = (_signals_part, _database_part, _auth_part, _health_part, _live_balance_part)
+PARTS: tuple[Part, ...] = (_signals_part, _database_part, _auth_part, _health_part, _live_balance_part, _chat_part)
 
 
 @asynccontextmanager
@@ -110,6 +119,6 @@ def create_app(settings: Settings) -> FastAPI:
     )
     app.state.settings = settings
     install_error_handlers(app)
-    for router in (health.router, profile_routes.router, tokens_routes.router, conversation_routes.router):
-        app.include_router(router)
+    for module in (health, profile_routes, tokens_routes, conversation_routes, chat_routes):
+        app.include_router(module.router)
     return app

@@ -1,6 +1,6 @@
-"""Text that Postgres can store."""
+"""Text that Postgres can store: refused where a person sends it, cleaned where a model does."""
 
-from typing import Annotated
+from typing import Annotated, Any
 
 from pydantic import AfterValidator
 
@@ -16,3 +16,23 @@ def refuse_unstorable(text: str) -> str:
 
 
 StorableText = Annotated[str, AfterValidator(refuse_unstorable)]
+
+
+def clean_text(text: str) -> str:
+    """Text without NUL, and with "?" for what UTF-8 cannot hold."""
+    if not text.isascii():
+        text = text.encode("utf-8", "replace").decode()
+    return text.replace("\x00", "")
+
+
+def clean_json(value: Any) -> Any:
+    """The same for every text in a JSON value, keys included."""
+    match value:
+        case str():
+            return clean_text(value)
+        case list():
+            return [clean_json(item) for item in value]  # pyright: ignore[reportUnknownVariableType]
+        case dict():
+            return {clean_json(key): clean_json(item) for key, item in value.items()}  # pyright: ignore[reportUnknownVariableType]
+        case _:
+            return value

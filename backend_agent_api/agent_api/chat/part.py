@@ -1,0 +1,37 @@
+"""The chat as a part of the application: opened and closed with it."""
+
+from collections.abc import AsyncGenerator
+from contextlib import asynccontextmanager
+from uuid import uuid4
+
+from agent_api.agent.agent import build_agent
+from agent_api.agent.model import open_model
+from agent_api.chat.registry import RunRegistry, running_registry
+from agent_api.chat.remote import RemoteFollower
+from agent_api.chat.run import RunContext
+from agent_api.chat.service import ChatService
+from agent_api.chat.titles import TitleMaker
+from agent_api.database import Database
+from agent_api.embeddings import open_embedder
+from agent_api.settings import Settings
+from agent_api.shutdown import Shutdown
+from agent_api.tokens.live import BalanceNotifier
+
+
+@asynccontextmanager
+async def open_chat(
+    settings: Settings, database: Database, notifier: BalanceNotifier, shutdown: Shutdown
+) -> AsyncGenerator[ChatService]:
+    """Everything behind the routes of a turn. At the end, running answers are drained."""
+    async with open_model(settings) as model, open_embedder(settings) as embedder:
+        context = RunContext(uuid4(), settings, database, build_agent(model), embedder, notifier.changed)
+        titles = TitleMaker(model, database, settings)
+        follower = RemoteFollower(
+            database,
+            shutdown,
+            poll_seconds=settings.run_flush_interval_seconds,
+            keep_alive_seconds=settings.stream_keep_alive_seconds,
+        )
+        async with running_registry(RunRegistry(context, shutdown, titles.answered)) as registry:
+            yield ChatService(registry, follower)
+        await titles.close()
