@@ -14,7 +14,7 @@ from local_stack.demo_model.onnx_graph import build_minilm
 
 DIMENSIONS = 384
 INPUT_TOKENS_MAX = 256
-# In fours two cores embedded 26-41 texts of full length a second (two runs), in batches of 32 21 (one run, more memory).
+# In fours, two cores embedded 26-41 full texts a second (two runs); in batches of 32, 21 (one run) with more memory.
 _BATCH_TOKENS = 1024
 # Cutting first keeps a book-sized text from costing seconds; any usual text fills 256 model tokens long before.
 _TEXT_CHARACTERS_MAX = 20_000
