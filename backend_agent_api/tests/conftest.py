@@ -1,5 +1,6 @@
 """Fixtures of the agent API: one database and one running API for the session, people made per test."""
 
+import socket
 from collections.abc import AsyncGenerator
 
 import pytest
@@ -25,8 +26,23 @@ async def api(shared_database: Database) -> AsyncGenerator[Api]:
         yield running
 
 
-@pytest_asyncio.fixture
-async def auth_server() -> AsyncGenerator[AuthServer]:
-    """Authentication on a port, for one test."""
+@pytest_asyncio.fixture(scope="session")
+async def shared_auth_server() -> AsyncGenerator[AuthServer]:
+    """One port for authentication."""
     async with run_auth_server() as running:
         yield running
+
+
+@pytest.fixture
+def auth_server(shared_auth_server: AuthServer) -> AuthServer:
+    """Authentication as if it had just started."""
+    shared_auth_server.reset()
+    return shared_auth_server
+
+
+@pytest.fixture
+def unused_port() -> int:
+    """A port that nobody listens on."""
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return probe.getsockname()[1]

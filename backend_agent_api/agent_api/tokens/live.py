@@ -106,7 +106,7 @@ class BalanceFeed:
         self._per_user_max = settings.balance_streams_per_user_max
         self._per_process_max = settings.balance_streams_per_process_max
         self._readers: dict[UUID, set[BalanceReader]] = {}
-        self._count = 0
+        self.reader_count = 0
         self._due: set[UUID] = set()
         self._wake = asyncio.Event()
         self.listening = asyncio.Event()
@@ -121,17 +121,17 @@ class BalanceFeed:
         mine = self._readers.get(user_id, set[BalanceReader]())
         if len(mine) >= self._per_user_max:
             raise RateLimited("Too many open balance streams.", retry_after_seconds=30)
-        if self._count >= self._per_process_max:
+        if self.reader_count >= self._per_process_max:
             raise ServerBusy
         reader = BalanceReader(tokens)
         self._readers.setdefault(user_id, set()).add(reader)
-        self._count += 1
+        self.reader_count += 1
         # A change between the caller's reading and now would otherwise wait for the next re-read.
         self._request([user_id])
         try:
             yield reader
         finally:
-            self._count -= 1
+            self.reader_count -= 1
             readers = self._readers[user_id]
             readers.discard(reader)
             if not readers:

@@ -7,12 +7,12 @@ from typing import Any
 from uuid import UUID
 
 import httpx
-from agent_api_support.auth_server import SECRET, SERVICE_KEY, AuthServer
-from agent_api_support.serving import serve
 from fastapi import FastAPI
 
 from agent_api.main import create_app
 from agent_api.settings import Settings, load_settings
+from agent_api_support.auth_server import SECRET, SERVICE_KEY, AuthServer
+from agent_api_support.serving import serve
 
 CLOSED_PORT_URL = "http://127.0.0.1:9"
 """Nobody listens there."""

@@ -4,17 +4,19 @@ import asyncio
 import time
 from collections.abc import AsyncGenerator
 from contextlib import asynccontextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import Any
 from uuid import UUID
 
 import jwt
-from agent_api_support.serving import serve
 from cryptography.hazmat.primitives.asymmetric import ec, rsa
+from jwt.algorithms import ECAlgorithm, RSAAlgorithm
 from starlette.applications import Starlette
 from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 from starlette.routing import Route
+
+from agent_api_support.serving import serve
 
 SECRET = "a-secret-of-the-tests-that-is-long-enough-for-hs256"
 SERVICE_KEY = "sb_secret_of_the_tests"
@@ -33,24 +35,31 @@ class AuthServer:
     """`keys` is published, `status` breaks every answer, `revoked` jwts are refused by `/user`."""
 
     base_url: str = ""
-    keys: dict[str, PrivateKey] = field(default_factory=lambda: {"first": ec.generate_private_key(ec.SECP256R1())})
-    extra_keys: list[dict[str, Any]] = field(default_factory=list[dict[str, Any]])
-    status: int = 200
-    key_set_fetches: int = 0
-    user_lookups: int = 0
-    revoked: set[str] = field(default_factory=set[str])
-    gate: asyncio.Event = field(default_factory=asyncio.Event)
-    """Answers wait for it; set unless a test holds it."""
+
+    def __post_init__(self) -> None:
+        self.gate = asyncio.Event()
+        """Answers wait for it; set unless a test holds it."""
+        self.reset()
+
+    def reset(self) -> None:
+        """One fresh key, nothing broken, nothing counted."""
+        self.keys: dict[str, PrivateKey] = {"first": ec.generate_private_key(ec.SECP256R1())}
+        self.extra_keys: list[dict[str, Any]] = []
+        self.status = 200
+        self.key_set_fetches = 0
+        self.user_lookups = 0
+        self.revoked: set[str] = set()
+        self.gate.set()
 
     def key_set(self) -> dict[str, Any]:
         """The public halves as a JSON Web Key Set."""
         entries: list[dict[str, Any]] = []
         for key_id, key in self.keys.items():
             if isinstance(key, rsa.RSAPrivateKey):
-                public = jwt.algorithms.RSAAlgorithm.to_jwk(key.public_key(), as_dict=True)
+                public = RSAAlgorithm.to_jwk(key.public_key(), as_dict=True)
                 entries.append({**public, "kid": key_id, "alg": "RS256", "use": "sig"})
             else:
-                public = jwt.algorithms.ECAlgorithm.to_jwk(key.public_key(), as_dict=True)
+                public = ECAlgorithm.to_jwk(key.public_key(), as_dict=True)
                 entries.append({**public, "kid": key_id, "alg": "ES256", "use": "sig"})
         return {"keys": entries + self.extra_keys}
 
@@ -99,6 +108,5 @@ class AuthServer:
 async def run_auth_server() -> AsyncGenerator[AuthServer]:
     """The stand-in on a port of its own."""
     server = AuthServer()
-    server.gate.set()
     async with serve(server.app()) as server.base_url:
         yield server
