@@ -42,6 +42,6 @@ export default defineConfig(({ mode }) => {
     resolve: { alias: { "@": fileURLToPath(new URL("./src", import.meta.url)) } },
     server: { port, strictPort: true },
     preview: { port, strictPort: true },
-    build: { target: "es2023", sourcemap: false },
+    build: { target: "es2023", sourcemap: false, chunkSizeWarningLimit: 800 },
   }
 })

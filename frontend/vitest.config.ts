@@ -3,5 +3,5 @@ import { defineConfig } from "vitest/config"
 
 export default defineConfig({
   resolve: { alias: { "@": fileURLToPath(new URL("./src", import.meta.url)) } },
-  test: { include: ["src/**/*.test.{ts,tsx}"], environment: "node", restoreMocks: true },
+  test: { include: ["src/**/*.test.{ts,tsx}"], environment: "node", setupFiles: ["src/testing/browser-events.ts"], restoreMocks: true },
 })

@@ -56,10 +56,8 @@ export function createResilientFetch(options: ResilientFetchOptions) {
     }
   }
 
-  function outlive(first: Response, outer: AbortSignal): ReadableStream<Uint8Array> {
+  function outlive(first: Response, signal: AbortSignal, leave: () => void): ReadableStream<Uint8Array> {
     const encoder = new TextEncoder()
-    const closed = new AbortController()
-    const signal = AbortSignal.any([outer, closed.signal])
     let lastId = 0
     let isOver = false
     let attempts = 0
@@ -104,18 +102,18 @@ export function createResilientFetch(options: ResilientFetchOptions) {
       start(sink) {
         pump(sink).catch((error: unknown) => sink.error(error))
       },
-      cancel() {
-        closed.abort()
-      },
+      cancel: leave,
     })
   }
 
   return async function resilientFetch(input: RequestInfo | URL, init: RequestInit = {}): Promise<Response> {
     const url = input instanceof Request ? input.url : String(input)
-    const signal = init.signal ?? new AbortController().signal
+    // Ends every connection that is made for this call, whoever leaves: the caller or the reader of the stream.
+    const leaving = new AbortController()
+    const signal = init.signal ? AbortSignal.any([init.signal, leaving.signal]) : leaving.signal
     const response = await connect(url, init, signal, 0)
     options.onLinkChange("up")
     if (response.status === 204 || !response.body) return response
-    return new Response(outlive(response, signal), { status: response.status, headers: response.headers })
+    return new Response(outlive(response, signal, () => leaving.abort()), { status: response.status, headers: response.headers })
   }
 }

@@ -1,0 +1,32 @@
+import { dayGroup, groupByDay } from "@/lib/dates"
+import { describe, expect, test } from "vitest"
+
+const now = new Date(2026, 2, 15, 0, 30)
+const at = (...parts: [number, number, number, number?, number?]) => new Date(...parts).toISOString()
+
+describe("dayGroup", () => {
+  test.each([
+    [at(2026, 2, 15, 0, 5), "Today"],
+    [at(2026, 2, 14, 23, 59), "Yesterday"],
+    [at(2026, 2, 13, 23, 59), "Previous 7 days"],
+    [at(2026, 2, 8, 12), "Previous 7 days"],
+    [at(2026, 2, 7, 12), "Previous 30 days"],
+    [at(2026, 1, 13, 12), "Previous 30 days"],
+    [at(2026, 1, 12, 12), "February 2026"],
+    [at(2025, 11, 31, 12), "December 2025"],
+  ])("%s stands under %s", (moment, label) => {
+    expect(dayGroup(moment, now)).toBe(label)
+  })
+
+  test("a clock slightly ahead of ours is still today", () => {
+    expect(dayGroup(at(2026, 2, 15, 0, 31), now)).toBe("Today")
+  })
+})
+
+test("groupByDay keeps the order and joins neighbours", () => {
+  const moments = [at(2026, 2, 15, 0, 20), at(2026, 2, 15, 0, 10), at(2026, 2, 14, 9)]
+  expect(groupByDay(moments, (moment) => moment, now)).toEqual([
+    { label: "Today", items: moments.slice(0, 2) },
+    { label: "Yesterday", items: moments.slice(2) },
+  ])
+})
