@@ -58,7 +58,7 @@ begin
     if v_type <> p_type then
         execute format('alter table %s alter column %I drop default', p_table, p_column);
         execute format(
-            'alter table %1$s alter column %2$I type %3$s using %2$I%4$s::%3$s', p_table, p_column, p_type,
+            'alter table %1$s alter column %2$I type %3$s using (%2$I%4$s)::%3$s', p_table, p_column, p_type,
             case when v_type = 'timestamp without time zone' then ' at time zone ''UTC''' else '' end
         );
     end if;
