@@ -165,7 +165,7 @@ EXPORTED = (
 
 def load_configuration(workspace: Workspace, own: Mapping[str, str] | None = None) -> Configuration:
     """Read ports, `.env` and secrets. `own` replaces the person's `.env`, for tests. Raises StackError."""
-    own_values = dict(own) if own is not None else read_env_file(REPOSITORY / ".env")
+    own_values = dict(own) if own is not None else read_own_env_file()
     if ("DATABASE_URL" in own_values) != ("SUPABASE_URL" in own_values):
         raise StackError(".env sets only one of DATABASE_URL and SUPABASE_URL: set both or neither")
     ports = {
@@ -176,8 +176,13 @@ def load_configuration(workspace: Workspace, own: Mapping[str, str] | None = Non
     return Configuration(workspace, ports, Secrets.load_or_create(workspace.secrets_file), own_values)
 
 
+def read_own_env_file() -> dict[str, str]:
+    """What the person's `.env` sets; EMBEDDED_ENV_FILE names another file, for tests say."""
+    return read_env_file(Path(os.environ.get("EMBEDDED_ENV_FILE") or REPOSITORY / ".env"))
+
+
 def workspace_from_environment() -> Workspace:
-    configured = os.environ.get("EMBEDDED_STATE_DIR") or read_env_file(REPOSITORY / ".env").get("EMBEDDED_STATE_DIR")
+    configured = os.environ.get("EMBEDDED_STATE_DIR") or read_own_env_file().get("EMBEDDED_STATE_DIR")
     return Workspace(Path(configured).expanduser().resolve() if configured else EMBEDDED_HOME)
 
 

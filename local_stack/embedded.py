@@ -203,7 +203,7 @@ def _print_summary(configuration: Configuration, console: Console) -> None:
     if own:
         console.line(f"  from .env  {', '.join(own)}")
     console.line(f"  settings   {relative(root / 'env')}    logs {relative(configuration.workspace.logs)}/")
-    console.line("  stop       Ctrl-C here, or python3 deploy.py --type embedded --down")
+    console.line("  stop       python3 deploy.py --type embedded --down, or Ctrl-C where it runs in the foreground")
 
 
 class Stopped(BaseException):
