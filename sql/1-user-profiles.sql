@@ -31,7 +31,7 @@ begin
 end;
 $$;
 comment on function public.handle_new_user() is 'Gives a new account its profile, in the transaction that creates the account.';
-revoke all on function public.handle_new_user() from public, anon, authenticated;
+revoke all on function public.handle_new_user() from public, anon, authenticated, service_role;
 
 create or replace function private.follow_email() returns trigger
 language plpgsql

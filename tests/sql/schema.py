@@ -12,9 +12,7 @@ FRESH_INSTALL = SQL_DIRECTORY / "0-all-tables.sql"
 FIRST_UPGRADE_SCRIPT = 10
 
 # Objects of extensions are none of ours; an older database holds them in public.
-_NOT_OF_EXTENSION = (
-    "not exists (select 1 from pg_depend as e where e.classid = '{catalog}'::regclass and e.objid = {oid} and e.deptype = 'e')"
-)
+_NOT_OF_EXTENSION = "not exists (select 1 from pg_depend as e where e.classid = '{catalog}'::regclass and e.objid = {oid} and e.deptype = 'e')"
 _PRIVILEGES = (
     "(select string_agg(format('%s=%s by %s', a.grantee::regrole, a.privilege_type, a.grantor::regrole), ', '"
     " order by a.grantee::regrole::text, a.privilege_type) from aclexplode({acl}) as a)"

@@ -178,7 +178,9 @@ async def test_an_older_database_keeps_its_data(
 ) -> None:
     apply(empty_database, *SCRIPTS[scripts](), *SCRIPTS[scripts]())
     async with empty_database.connect() as connection:
-        people = await connection.fetch("select email, full_name, is_admin, tokens from public.user_profiles order by email")
+        people = await connection.fetch(
+            "select email, full_name, is_admin, tokens from public.user_profiles order by email"
+        )
         balance = 97 if old_version.has_payments else 0
         assert [tuple(row) for row in people] == [
             ("ada@example.test", "Ada", False, balance),
@@ -193,9 +195,7 @@ async def test_an_older_database_keeps_its_data(
 
 
 async def check_conversations(connection: asyncpg.Connection) -> None:
-    conversations = await connection.fetch(
-        "select title, is_archived from public.conversations order by session_id"
-    )
+    conversations = await connection.fetch("select title, is_archived from public.conversations order by session_id")
     assert [tuple(row) for row in conversations] == [("Lots", False), (None, True)]
     messages = await connection.fetch(
         "select m.message ->> 'content' as content, p.message ->> 'content' as parent, m.request_id, m.message_data,"
@@ -224,9 +224,7 @@ async def check_documents(connection: asyncpg.Connection) -> None:
     rows = await connection.fetch("select row_data ->> 'item' as item from public.document_rows order by id")
     assert [row["item"] for row in rows] == ["tea", "milk"]
     assert await connection.fetchval("select known_files ->> 'lots' from public.rag_pipeline_state") == "2025-01-01"
-    found = await connection.fetch(
-        "select content from public.search_documents($1, 'tea', null, null)", ADA
-    )
+    found = await connection.fetch("select content from public.search_documents($1, 'tea', null, null)", ADA)
     assert [row["content"] for row in found] == ["Tea costs two."]
     near = await connection.fetchval(
         "select count(*) from public.match_documents(array_fill(0.5, array[1536])::vector, 5)"
@@ -266,7 +264,8 @@ async def test_a_person_of_an_older_database_continues_an_old_conversation(empty
         begun = await turns.begin("Go on", session_id=OLD_SESSION)
         await turns.settle(begun.request_id, content="Gladly.")
         contents = await connection.fetch(
-            "select message ->> 'content' as content from public.messages where session_id = $1 order by id", OLD_SESSION
+            "select message ->> 'content' as content from public.messages where session_id = $1 order by id",
+            OLD_SESSION,
         )
         assert [row["content"] for row in contents][-3:] == ["And a ledger?", "Go on", "Gladly."]
         assert begun.balance == 96

@@ -100,9 +100,7 @@ class Turns:
         )
 
     async def settle_lost(self, request_id: UUID) -> str | None:
-        return await self.connection.fetchval(
-            "select public.settle_lost_request($1, $2)", self.user_id, request_id
-        )
+        return await self.connection.fetchval("select public.settle_lost_request($1, $2)", self.user_id, request_id)
 
     async def balance(self) -> int:
         return await self.connection.fetchval("select public.current_balance($1)", self.user_id)
