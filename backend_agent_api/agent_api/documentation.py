@@ -20,6 +20,9 @@ from agent_api.errors import (
 EXAMPLE_REQUEST_ID = "4f0c3a52d1f54d0f8d2d3a0c5b7e9a10"
 
 
+ERROR_SCHEMA = {"$ref": "#/components/schemas/ErrorRead"}
+
+
 class ErrorDetail(BaseModel):
     """A refusal. `code` is stable; `message` is for people; `request_id` is in the service's logs."""
 
@@ -50,9 +53,11 @@ def documented(
     status: int = 200,
     media_type: str = "application/json",
     public: bool = False,
+    json_alternative: tuple[type[BaseModel], object] | None = None,
 ) -> dict[int | str, dict[str, Any]]:
     """The `responses` of a route: the example of its success and every refusal it gives.
 
+    `json_alternative` is the model and the example of what a stream's route answers when asked for one JSON object.
     Unauthorized, AuthUnavailable and DatabaseUnavailable are added unless `public`; InvalidRequest and InternalError
     always are.
     """
@@ -62,10 +67,16 @@ def documented(
     responses: dict[int | str, dict[str, Any]] = {}
     if example is not None:
         responses[status] = {"content": {media_type: {"example": example}}}
+    if json_alternative is not None:
+        model, json_example = json_alternative
+        responses[status]["model"] = model
+        responses[status]["content"]["application/json"] = {"example": json_example}
     for code, examples in sorted(_examples_by_status(tuple(dict.fromkeys(kinds))).items()):
         responses[code] = {
-            "model": ErrorRead,
             "description": ", ".join(examples),
-            "content": {"application/json": {"examples": examples}},
+            "content": {"application/json": {"schema": ERROR_SCHEMA, "examples": examples}},
         }
+        if media_type == "application/json":
+            # Registers the schema. A route of another media type would list it under its own.
+            responses[code]["model"] = ErrorRead
     return responses

@@ -5,14 +5,20 @@ from typing import Annotated, Any, Literal
 from uuid import UUID
 
 from fastapi import Path, Query
-from pydantic import BaseModel, Field, StringConstraints
+from pydantic import AfterValidator, BaseModel, Field, StringConstraints
 
-from agent_api.text import StorableText
+from agent_api.text import StorableText, refuse_unstorable
 
 TITLE_MAX_CHARACTERS = 200
 SESSION_ID_MAX_CHARACTERS = 200
 MESSAGE_ID_MAX = 2**63 - 1
 
+Title = Annotated[
+    str,
+    # Before the check of its characters: a constraint behind a validator would see the text before it is stripped.
+    StringConstraints(strip_whitespace=True, min_length=1, max_length=TITLE_MAX_CHARACTERS),
+    AfterValidator(refuse_unstorable),
+]
 SessionId = Annotated[StorableText, Path(max_length=SESSION_ID_MAX_CHARACTERS, description="A conversation's id.")]
 MessageIdQuery = Annotated[int | None, Query(ge=1, le=MESSAGE_ID_MAX)]
 
@@ -38,10 +44,7 @@ class ConversationPage(BaseModel):
 class ConversationUpdate(BaseModel):
     """What is left out, or null, stays as it is."""
 
-    title: (
-        Annotated[StorableText, StringConstraints(strip_whitespace=True, min_length=1, max_length=TITLE_MAX_CHARACTERS)]
-        | None
-    ) = None
+    title: Title | None = None
     is_archived: bool | None = None
 
 

@@ -39,6 +39,19 @@ STREAM_EXAMPLE = (
     'id: 7\ndata: {"type":"finish","finishReason":"stop","messageMetadata":{"status":"done","balance":41}}\n\n'
     "id: 8\ndata: [DONE]\n\n"
 )
+TURN_EXAMPLE = {
+    "session_id": "7b0c9d5e-0a52-4b0e-9d2c-1f3f6f1f2a10",
+    "request_id": "0b9f2a3c-53c4-4d1e-8f60-5a1a2f0d9c11",
+    "status": "done",
+    "reason": None,
+    "message": {
+        "id": "812",
+        "role": "assistant",
+        "parts": [{"type": "text", "text": "Three months.", "state": "done"}],
+    },
+    "balance": 41,
+    "usage": {"input_tokens": 210, "output_tokens": 4},
+}
 SessionId = Annotated[str, Path(min_length=1, max_length=wire.SESSION_ID_MAX_CHARACTERS)]
 
 
@@ -51,6 +64,8 @@ def _service(request: Request) -> ChatService:
     "",
     summary="Ask, and stream the answer",
     response_model=None,
+    # Names no media type of its own: the two below are all there is.
+    response_class=StreamingResponse,
     responses=documented(
         AccountNotFound,
         InsufficientTokens,
@@ -64,6 +79,7 @@ def _service(request: Request) -> ChatService:
         ServerBusy,
         example=STREAM_EXAMPLE,
         media_type=EVENT_STREAM,
+        json_alternative=(TurnRead, TURN_EXAMPLE),
     ),
 )
 async def ask(
@@ -102,6 +118,7 @@ async def ask(
     "/{session_id}/stream",
     summary="Attach to the running answer",
     response_model=None,
+    response_class=StreamingResponse,
     responses={
         **documented(ConversationNotFound, example=STREAM_EXAMPLE, media_type=EVENT_STREAM),
         204: {"description": "Nothing runs in this conversation."},
