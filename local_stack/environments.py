@@ -61,7 +61,11 @@ AGENT_API = PythonEnvironment(
 DEV = PythonEnvironment(
     "dev",
     "Python environment of the tests",
-    (REPOSITORY / "backend_agent_api" / "requirements-dev.txt", LOCAL_STACK / "requirements.txt"),
+    (
+        REPOSITORY / "backend_agent_api" / "requirements-dev.txt",
+        LOCAL_STACK / "requirements.txt",
+        LOCAL_STACK / "requirements-test.txt",
+    ),
 )
 
 

@@ -13,6 +13,7 @@ from uuid import uuid4
 import httpx
 import jwt
 import pytest
+from supabase_auth import SyncGoTrueClient
 
 from local_stack.console import Console
 from local_stack.node import Node, ensure_node, ensure_packages
@@ -106,6 +107,31 @@ def test_a_person_signs_up_in_out_and_stays_signed_in_with_supabase_js(auth: Aut
     claims = jwt.decode(seen["jwt"], JWT_SECRET, algorithms=["HS256"], audience="authenticated")
     assert claims["email"] == email
     assert claims["role"] == "authenticated"
+
+
+def test_the_python_library_reads_every_answer(auth: AuthService) -> None:
+    """supabase-py's own client checks each field's type; a time that is not ISO 8601 is an error to it."""
+    with httpx.Client(timeout=20) as http:
+        client = SyncGoTrueClient(
+            url=f"{auth.url}/auth/v1",
+            headers={"apikey": auth.publishable_key},
+            http_client=http,
+            auto_refresh_token=False,
+        )
+        _use_python_library(client)
+
+
+def _use_python_library(client: SyncGoTrueClient) -> None:
+    email, password = f"{uuid4()}@example.com", "correct horse"
+    signed_up = client.sign_up({"email": email, "password": password, "options": {"data": {"full_name": "Ada"}}})
+    signed_in = client.sign_in_with_password({"email": email, "password": password})
+    refreshed = client.refresh_session()
+    assert signed_up.session is not None
+    assert signed_in.user is not None
+    assert signed_in.user.user_metadata["full_name"] == "Ada"
+    assert refreshed.user is not None
+    assert refreshed.user.email == email
+    client.sign_out()
 
 
 def test_profile_triggers_find_metadata_as_an_object(auth: AuthService) -> None:
