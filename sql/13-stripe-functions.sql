@@ -127,7 +127,7 @@ comment on function private.next_lot(uuid) is
 'The lot that a debit takes from: of those that hold a token, the one that expires first; null when there is none. '
 'The caller holds the profile''s lock.';
 
-create or replace function private.grant_signup_bonus() returns trigger
+create or replace function private.open_balance() returns trigger
 language plpgsql
 -- Definer: fires in the transaction of the auth service, whose role holds no right on the ledger.
 security definer
@@ -138,19 +138,21 @@ declare
         select (s.value #>> '{}')::integer from public.app_settings as s
         where s.key = 'signup_bonus_tokens' and s.value #>> '{}' ~ '^\d{1,6}$'
     ), 0);
-    v_key text := 'signup_bonus:' || new.id;
+    v_lots bigint := (select sum(g.remaining) from public.token_grants as g where g.user_id = new.id);
 begin
-    -- An account deleted and restored under its id keeps what the books already say.
-    if v_bonus > 0 and not exists (select 1 from public.token_grants as g where g.key = v_key) then
+    if v_lots is not null then
+        -- An account deleted and restored under its id has what the books say, and no second bonus.
+        update public.user_profiles set tokens = v_lots where id = new.id;
+    elsif v_bonus > 0 then
         perform private.lock_profile(new.id);
-        perform private.add_grant(new.id, v_bonus, 'signup_bonus', 'signup_bonus', v_key);
+        perform private.add_grant(new.id, v_bonus, 'signup_bonus', 'signup_bonus', 'signup_bonus:' || new.id);
     end if;
     return null;
 end;
 $$;
-comment on function private.grant_signup_bonus() is 'Gives a new profile the bonus of app_settings, once.';
-create or replace trigger user_profiles_signup_bonus after insert on public.user_profiles
-for each row execute function private.grant_signup_bonus();
+comment on function private.open_balance() is 'Gives a new profile the bonus of app_settings, or the balance that an account of its id left behind.';
+create or replace trigger user_profiles_open_balance after insert on public.user_profiles
+for each row execute function private.open_balance();
 
 create or replace function public.current_balance(p_user_id uuid) returns integer
 language plpgsql
@@ -281,7 +283,7 @@ revoke all on function private.lock_profile(uuid) from public, anon, authenticat
 revoke all on function private.expire_due_grants(uuid, integer) from public, anon, authenticated;
 revoke all on function private.add_grant(uuid, integer, text, text, text, timestamptz, uuid, text, text, jsonb) from public, anon, authenticated;
 revoke all on function private.next_lot(uuid) from public, anon, authenticated;
-revoke all on function private.grant_signup_bonus() from public, anon, authenticated;
+revoke all on function private.open_balance() from public, anon, authenticated;
 revoke all on function public.current_balance(uuid) from public, anon, authenticated;
 revoke all on function public.grant_tokens(uuid, integer, text, text, timestamptz, jsonb) from public, anon, authenticated;
 revoke all on function public.deduct_token_if_sufficient(uuid) from public, anon, authenticated;
