@@ -7,6 +7,7 @@ unchanged and in its place.
 """
 
 import asyncio
+import contextlib
 import json
 from collections.abc import AsyncIterator
 from typing import Any, cast
@@ -14,7 +15,7 @@ from typing import Any, cast
 import httpx2
 
 EVENT_END = b"\n\n"
-DATA_PREFIX = b"data: "
+DATA_PREFIX = b"data:"
 TEXT_DELTA_KEYS = frozenset({"content", "role"})
 READ_AHEAD_MAX = 256
 """Events read from the model ahead of whoever consumes them; beyond that the connection waits."""
@@ -24,8 +25,8 @@ def _object(value: object) -> dict[str, Any]:
     return cast("dict[str, Any]", value) if isinstance(value, dict) else {}
 
 
-def parse_text_chunk(event: bytes) -> dict[str, Any] | None:
-    """The chunk of one server-sent event if it brings text and nothing else, otherwise None."""
+def take_text(event: bytes) -> tuple[dict[str, Any], str] | None:
+    """(the chunk without its text, the text) of one server-sent event that brings text and nothing else."""
     if not event.startswith(DATA_PREFIX) or b'"content"' not in event or b"\n" in event:
         return None
     try:
@@ -42,8 +43,33 @@ def parse_text_chunk(event: bytes) -> dict[str, Any] | None:
             return None
     if fields.get("finish_reason") is not None or fields.get("logprobs") is not None:
         return None
-    brought = {key: value for key, value in _object(fields.get("delta")).items() if value is not None}
-    return chunk if brought.keys() <= TEXT_DELTA_KEYS and isinstance(brought.get("content"), str) else None
+    delta = _object(fields.get("delta"))
+    brought = {key for key, value in delta.items() if value is not None}
+    if not brought <= TEXT_DELTA_KEYS or not isinstance(delta.get("content"), str):
+        return None
+    # Padding of random length, against those who listen to the line.
+    chunk.pop("obfuscation", None)
+    return chunk, delta.pop("content")
+
+
+class _LineEnds:
+    """Turns every way to end a line into LF, across the borders of pieces."""
+
+    def __init__(self) -> None:
+        self._held = b""
+
+    def plain(self, piece: bytes) -> bytes:
+        if self._held:
+            piece, self._held = self._held + piece, b""
+        if b"\r" not in piece:
+            return piece
+        if piece.endswith(b"\r"):
+            # Half of a CRLF, perhaps.
+            piece, self._held = piece[:-1], b"\r"
+        return piece.replace(b"\r\n", b"\n").replace(b"\r", b"\n")
+
+    def rest(self) -> bytes:
+        return b"\n" if self._held else b""
 
 
 class JoinedEvents(httpx2.AsyncByteStream):
@@ -53,29 +79,30 @@ class JoinedEvents(httpx2.AsyncByteStream):
         self._source = source
         self._window_seconds = window_seconds
         self._ready: list[bytes] = []
-        self._text: dict[str, Any] | None = None
+        self._chunk: dict[str, Any] | None = None
         self._texts: list[str] = []
         self._arrived = asyncio.Event()
+        self._urgent = asyncio.Event()
         self._room = asyncio.Event()
-        self._room.set()
-        self._urgent = False
-        self._failure: BaseException | None = None
+        self._reader: asyncio.Task[None] | None = None
+        self._failure: Exception | None = None
         self._ended = False
 
     async def __aiter__(self) -> AsyncIterator[bytes]:
-        reader = asyncio.create_task(self._read())
+        self._reader = asyncio.create_task(self._read())
         clock = asyncio.get_running_loop().time
         handed_on_at = float("-inf")
         try:
             while True:
                 await self._arrived.wait()
                 wait_seconds = handed_on_at + self._window_seconds - clock()
-                if wait_seconds > 0 and not self._urgent:
+                if wait_seconds > 0 and not self._urgent.is_set():
                     # More text may join; anything else ends the wait.
-                    self._arrived.clear()
-                    await asyncio.sleep(wait_seconds)
+                    with contextlib.suppress(TimeoutError):
+                        async with asyncio.timeout(wait_seconds):
+                            await self._urgent.wait()
                 self._arrived.clear()
-                self._urgent = False
+                self._urgent.clear()
                 self._close_text()
                 if self._ready:
                     body = b"".join(self._ready)
@@ -88,50 +115,63 @@ class JoinedEvents(httpx2.AsyncByteStream):
                         raise self._failure
                     return
         finally:
-            reader.cancel()
-            await asyncio.gather(reader, return_exceptions=True)
+            await self._stop_reading()
 
     async def aclose(self) -> None:
+        # Nothing may read from the source while it is closed.
+        await self._stop_reading()
         await self._source.aclose()
 
+    async def _stop_reading(self) -> None:
+        if self._reader is not None:
+            self._reader.cancel()
+            await asyncio.gather(self._reader, return_exceptions=True)
+
     async def _read(self) -> None:
+        line_ends = _LineEnds()
         rest = b""
         try:
             async for piece in self._source:
-                events = (rest + piece).split(EVENT_END)
+                events = (rest + line_ends.plain(piece)).split(EVENT_END)
                 rest = events.pop()
                 for event in events:
                     self._take(event)
-                self._arrived.set()
-                if len(self._ready) >= READ_AHEAD_MAX:
+                if self._ready or self._texts:
+                    self._arrived.set()
+                if len(self._ready) + len(self._texts) >= READ_AHEAD_MAX:
+                    self._urgent.set()
                     self._room.clear()
-                await self._room.wait()
+                    await self._room.wait()
         except Exception as error:  # Handed to the consumer, in whose task it belongs.
             self._failure = error
+        rest += line_ends.rest()
         if rest:
             self._close_text()
             self._ready.append(rest)
-        self._ended = self._urgent = True
+        self._ended = True
         self._arrived.set()
+        self._urgent.set()
 
     def _take(self, event: bytes) -> None:
-        chunk = parse_text_chunk(event)
-        if chunk is None:
+        taken = take_text(event)
+        if taken is None:
             self._close_text()
             self._ready.append(event + EVENT_END)
-            self._urgent = True
+            self._urgent.set()
             return
-        text: str = chunk["choices"][0]["delta"]["content"]
-        if self._text is None:
-            self._text = chunk
+        chunk, text = taken
+        if chunk != self._chunk:
+            self._close_text()
+            self._chunk = chunk
         self._texts.append(text)
 
     def _close_text(self) -> None:
-        if self._text is None:
+        if self._chunk is None:
             return
-        self._text["choices"][0]["delta"]["content"] = "".join(self._texts)
-        self._ready.append(DATA_PREFIX + json.dumps(self._text, ensure_ascii=False).encode() + EVENT_END)
-        self._text = None
+        self._chunk["choices"][0]["delta"]["content"] = "".join(self._texts)
+        # ASCII: a character that came as two halves in two chunks is whole again after this.
+        self._ready.append(DATA_PREFIX + b" " + json.dumps(self._chunk).encode() + EVENT_END)
+        self._chunk = None
         self._texts.clear()
 
 
