@@ -37,7 +37,7 @@ export function ChatRoute() {
       isNew={isNew}
       name={profile?.full_name?.trim().split(/\s+/)[0] ?? null}
       onStart={() => {
-        if (opened === undefined) void navigate(`/c/${sessionId}`)
+        if (opened === undefined) void navigate(`/c/${sessionId}`, { state: { isNew: true } })
         // What is asked now becomes the newest branch.
         else if (query.has("branch")) setQuery({}, { replace: true })
       }}

@@ -6,20 +6,29 @@ import { UNTITLED } from "@/features/chat/conversation-row"
 import { ProfileMenu } from "@/features/profile/profile-menu"
 import { BalanceBadge } from "@/features/tokens/balance-badge"
 import { BalanceProvider } from "@/features/tokens/balance-context"
-import { conversationQuery } from "@/lib/api/conversations"
+import { conversationQuery, conversationsQuery } from "@/lib/api/conversations"
 import { signOut } from "@/lib/auth/session"
 import { useSession } from "@/lib/auth/use-session"
 import { productName } from "@/lib/product"
-import { useQuery, useQueryClient } from "@tanstack/react-query"
+import { useInfiniteQuery, useQuery, useQueryClient } from "@tanstack/react-query"
 import { PanelLeft, SquarePen } from "lucide-react"
 import { useEffect, useState } from "react"
 import { Link, Outlet, useLocation, useMatch } from "react-router"
 
+function isJustMade(state: unknown): boolean {
+  return typeof state === "object" && state !== null && "isNew" in state
+}
+
 function useTitle(): string {
   const sessionId = useMatch("/c/:sessionId")?.params.sessionId
   const isHistory = useMatch("/token-history") !== null
-  const { data } = useQuery({ ...conversationQuery(sessionId ?? ""), enabled: sessionId !== undefined, retry: false })
-  const title = isHistory ? "Token history" : sessionId === undefined ? "" : (data?.title ?? UNTITLED)
+  const location = useLocation()
+  const lists = useInfiniteQuery(conversationsQuery(false))
+  const listed = lists.data?.pages.flatMap((page) => page.items).find((one) => one.session_id === sessionId)
+  // A conversation of an older page or of the archive; not one that is only just being made.
+  const isElsewhere = sessionId !== undefined && lists.isSuccess && !listed && !isJustMade(location.state)
+  const { data } = useQuery({ ...conversationQuery(sessionId ?? ""), enabled: isElsewhere, retry: false })
+  const title = isHistory ? "Token history" : sessionId === undefined ? "" : ((listed ?? data)?.title ?? UNTITLED)
   useEffect(() => {
     document.title = title === "" ? productName : `${title} – ${productName}`
   }, [title])

@@ -49,7 +49,7 @@ export function AssistantMessage({ message, isLive, isBusy, onRegenerate, onSwit
   const ending = endings[message.metadata?.status ?? ""]
   const isWaitingForText = isLive && message.parts.every((part) => !isToolUIPart(part)) && !hasVisibleText(message)
   return (
-    <article aria-label="Answer" aria-busy={isLive} data-live={isLive} className="group pt-5">
+    <article aria-label="Answer" aria-busy={isLive} data-live={isLive} className="group pt-2">
       <AnswerParts message={message} isLive={isLive} />
       {isWaitingForText ? <Dots className="h-7 text-ink-faint" /> : null}
       {isLive ? null : (

@@ -117,7 +117,7 @@ export function ChatView(props: ChatViewProps) {
           />
         </div>
       ) : (
-        <StickToBottom.Content scrollClassName="scroll-quiet" className="flex flex-col">
+        <StickToBottom.Content scrollClassName="min-h-0 flex-1 overflow-y-auto overscroll-contain scroll-quiet" className="flex flex-col">
           <MessageList
             messages={messages}
             isBusy={isBusy}

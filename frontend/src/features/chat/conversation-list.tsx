@@ -80,7 +80,7 @@ export function ConversationList({ isArchive, onOpen, onGone }: ConversationList
   if (conversations.length === 0) {
     return (
       <p className="px-3 py-6 text-sm text-ink-faint">
-        {isArchive ? "Nothing is archived." : "Your conversations will stand here."}
+        {isArchive ? "Nothing is archived." : "Your conversations will appear here."}
       </p>
     )
   }

@@ -1,4 +1,4 @@
-import { mergeNewestPage, messagesToSend, withoutRunningAnswer, type ChatMessage } from "@/features/chat/messages"
+import { mergeNewestPage, questionToSend, withoutRunningAnswer, type ChatMessage } from "@/features/chat/messages"
 import type { MessagePage, StoredMessage } from "@/lib/api/types"
 import { describe, expect, test } from "vitest"
 
@@ -7,7 +7,7 @@ function stored(id: number, role: "user" | "assistant" = id % 2 === 1 ? "user" :
     id: String(id),
     role,
     parts: [{ type: "text", text: `message ${id}` }],
-    metadata: { request_id: null, status: "done", created_at: "2026-01-01T00:00:00Z" },
+    metadata: { request_id: null, status: "done", reason: null, created_at: "2026-01-01T00:00:00Z" },
     parent_id: id === 1 ? null : String(id - 1),
     sibling_ids: [String(id)],
   }
@@ -55,19 +55,24 @@ describe("mergeNewestPage", () => {
   })
 })
 
-describe("messagesToSend", () => {
+describe("questionToSend", () => {
   const question: ChatMessage = { id: "local", role: "user", parts: [{ type: "text", text: "next?" }] }
 
   test("sends the question and which message it follows, not the history", () => {
-    const sent = messagesToSend([...shown([1, 2, 3, 4]), question])
-    expect(sent).toEqual([{ id: "4", role: "assistant", parts: [] }, question])
+    expect(questionToSend([...shown([1, 2, 3, 4]), question])).toEqual({ question, parentId: "4" })
   })
 
-  test("sends the first question alone", () => {
-    expect(messagesToSend([question])).toEqual([question])
+  test("the first question follows nothing", () => {
+    expect(questionToSend([question])).toEqual({ question, parentId: null })
   })
 
-  test("answering again sends the question that was answered", () => {
-    expect(idsOf(messagesToSend(shown([1, 2, 3])))).toEqual(["2", "3"])
+  test("answering again sends the question that was answered, without what the server knows of it", () => {
+    const sent = questionToSend(shown([1, 2, 3]))
+    expect(sent).toEqual({ question: { id: "3", role: "user", parts: [{ type: "text", text: "message 3" }] }, parentId: "2" })
+  })
+
+  test("an answer that is not stored yet is no parent", () => {
+    const local: ChatMessage = { id: "9b2f", role: "assistant", parts: [] }
+    expect(questionToSend([local, question])?.parentId).toBeNull()
   })
 })

@@ -1,4 +1,4 @@
-import type { MessagePage, StoredMessage, TurnStatus } from "@/lib/api/types"
+import type { MessagePage, StoredMessage } from "@/lib/api/types"
 import type { UIMessage } from "ai"
 
 /** What a stored message carries, and what the stream adds to it while it is being written. */
@@ -6,7 +6,7 @@ export type ChatMetadata = {
   request_id?: string | null
   session_id?: string
   user_message_id?: string | number
-  status?: TurnStatus | null
+  status?: string | null
   created_at?: string
   reason?: string | null
   balance?: number
@@ -19,7 +19,7 @@ export function toChatMessage(stored: StoredMessage): ChatMessage {
   return {
     id: stored.id,
     role: stored.role,
-    parts: stored.parts as ChatMessage["parts"],
+    parts: stored.parts as unknown as ChatMessage["parts"],
     metadata: { ...stored.metadata, sibling_ids: stored.sibling_ids },
   }
 }
@@ -57,13 +57,12 @@ export function mergeNewestPage(
   return { messages: [...shown.slice(0, meetsAt), ...fresh], before: shownBefore }
 }
 
-/** The body's messages: the question, and what it follows so that it lands on the branch on screen. */
-export function messagesToSend(messages: readonly ChatMessage[]): ChatMessage[] {
+/** The question to send, alone, and the stored message it follows, so that it lands on the branch on screen. */
+export function questionToSend(messages: readonly ChatMessage[]): { question: ChatMessage; parentId: string | null } | null {
   const last = messages.findLastIndex((message) => message.role === "user")
   const question = messages[last]
-  if (!question) return []
+  if (!question) return null
   const { id, role, parts } = question
   const previous = messages[last - 1]
-  const before: ChatMessage[] = previous && isStored(previous) ? [{ id: previous.id, role: previous.role, parts: [] }] : []
-  return [...before, { id, role, parts }]
+  return { question: { id, role, parts }, parentId: previous && isStored(previous) ? previous.id : null }
 }

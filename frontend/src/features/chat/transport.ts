@@ -1,4 +1,4 @@
-import { messagesToSend, type ChatMessage } from "@/features/chat/messages"
+import { questionToSend, type ChatMessage } from "@/features/chat/messages"
 import { createResilientFetch } from "@/features/chat/resilient-fetch"
 import { getConfig } from "@/lib/config"
 import { DefaultChatTransport } from "ai"
@@ -10,9 +10,10 @@ export function createTransport(sessionId: string, onLinkChange: (link: "up" | "
   return new DefaultChatTransport<ChatMessage>({
     api: agentEndpoint,
     fetch: createResilientFetch({ attachUrl, onLinkChange }),
-    prepareSendMessagesRequest: ({ id, messages, trigger, messageId, body }) => ({
-      body: { ...body, id, trigger, messageId, messages: messagesToSend(messages) },
-    }),
+    prepareSendMessagesRequest: ({ id, messages, trigger, messageId, body }) => {
+      const sent = questionToSend(messages)
+      return { body: { ...body, id, trigger, messageId, messages: sent ? [sent.question] : [], parent_id: sent?.parentId } }
+    },
     prepareReconnectToStreamRequest: () => ({ api: attachUrl(0), headers: { accept: "text/event-stream" } }),
   })
 }

@@ -58,7 +58,7 @@ function Entries() {
   }
   const transactions = query.data.pages.flatMap((page) => page.items)
   if (transactions.length === 0) {
-    return <p className="py-10 text-ink-soft">Nothing has happened yet. Your first question will stand here.</p>
+    return <p className="py-10 text-ink-soft">Nothing has happened yet. Your first question will appear here.</p>
   }
   return (
     <>

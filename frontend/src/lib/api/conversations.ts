@@ -1,5 +1,5 @@
 import { callApi } from "@/lib/api/client"
-import type { Conversation, MessagePage, Page } from "@/lib/api/types"
+import type { Conversation, ConversationPage, ConversationUpdate, MessagePage, StopResult } from "@/lib/api/types"
 import { infiniteQueryOptions, queryOptions } from "@tanstack/react-query"
 
 const conversationsKey = ["conversations"] as const
@@ -19,7 +19,7 @@ export function conversationsQuery(archived: boolean) {
   return infiniteQueryOptions({
     queryKey: [...conversationsKey, "list", { archived }],
     queryFn: ({ pageParam, signal }) =>
-      callApi<Page<Conversation>>("/api/conversations", {
+      callApi<ConversationPage>("/api/conversations", {
         query: { limit: PAGE_SIZE, cursor: pageParam, archived },
         signal,
       }),
@@ -37,10 +37,7 @@ export function conversationQuery(sessionId: string) {
   })
 }
 
-export function updateConversation(
-  sessionId: string,
-  change: { title?: string; is_archived?: boolean },
-): Promise<Conversation> {
+export function updateConversation(sessionId: string, change: ConversationUpdate): Promise<Conversation> {
   return callApi(`/api/conversations/${encodeURIComponent(sessionId)}`, { method: "PATCH", body: change })
 }
 
@@ -66,6 +63,6 @@ export function messagesQuery(sessionId: string, branch: string | null) {
   })
 }
 
-export function stopAnswer(sessionId: string): Promise<{ status: "stopping" | "idle" }> {
+export function stopAnswer(sessionId: string): Promise<StopResult> {
   return callApi(`/api/pydantic-agent/${encodeURIComponent(sessionId)}/stop`, { method: "POST" })
 }

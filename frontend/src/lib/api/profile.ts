@@ -1,5 +1,5 @@
 import { callApi } from "@/lib/api/client"
-import type { Profile } from "@/lib/api/types"
+import type { Profile, ProfileUpdate } from "@/lib/api/types"
 import { queryOptions } from "@tanstack/react-query"
 
 export const profileQuery = queryOptions({
@@ -8,6 +8,6 @@ export const profileQuery = queryOptions({
   staleTime: 300_000,
 })
 
-export function updateProfile(change: { full_name: string }): Promise<Profile> {
+export function updateProfile(change: ProfileUpdate): Promise<Profile> {
   return callApi("/api/profile", { method: "PATCH", body: change })
 }

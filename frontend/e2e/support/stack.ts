@@ -1,0 +1,40 @@
+import { existsSync, readFileSync } from "node:fs"
+import { fileURLToPath } from "node:url"
+
+export type Stack = { siteUrl: string; apiUrl: string; authUrl: string; databaseUrl: string }
+
+export const repository = fileURLToPath(new URL("../../../", import.meta.url))
+
+function environmentFile(): string {
+  if (process.env.EMBEDDED_ENV_FILE) return process.env.EMBEDDED_ENV_FILE
+  return `${process.env.EMBEDDED_STATE_DIR ?? `${repository}.embedded`}/env`
+}
+
+/** Where the embedded stack listens, from the file it writes; null when it was never started. */
+export function readStack(): Stack | null {
+  const file = environmentFile()
+  if (!existsSync(file)) return null
+  const values = new Map(
+    readFileSync(file, "utf8")
+      .split("\n")
+      .filter((line) => line.includes("="))
+      .map((line): [string, string] => [line.slice(0, line.indexOf("=")), line.slice(line.indexOf("=") + 1)]),
+  )
+  const value = (name: string) => {
+    const found = values.get(name)
+    if (!found) throw new Error(`${file} holds no ${name}`)
+    return found
+  }
+  return {
+    siteUrl: value("FRONTEND_URL"),
+    apiUrl: value("API_URL"),
+    authUrl: value("SUPABASE_URL"),
+    databaseUrl: value("DATABASE_URL"),
+  }
+}
+
+export function requireStack(): Stack {
+  const stack = readStack()
+  if (!stack) throw new Error("The embedded stack has not been started.")
+  return stack
+}
