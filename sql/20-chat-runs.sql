@@ -19,9 +19,23 @@ returns setof uuid
 language sql security definer
 set search_path = ''
 as $$
-    update public.requests as r set lease_expires_at = clock_timestamp() + make_interval(secs => p_lease_seconds)
-    where r.id = any(p_request_ids) and r.lease_holder = p_lease_holder and r.status = 'running'
-    returning r.id
+    with mine as materialized (
+        select r.id
+        from public.requests as r
+        where r.id = any(p_request_ids) and r.lease_holder = p_lease_holder and r.status = 'running'
+    ), free as (
+        -- Never waits: a row locked now is being stopped, settled or deleted, and the next renewal comes in time. Waiting
+        -- on one row while holding others could deadlock with the deletion of an account.
+        select r.id
+        from public.requests as r
+        where r.id in (select m.id from mine as m) and r.lease_holder = p_lease_holder and r.status = 'running'
+        for no key update skip locked
+    ), renewed as (
+        update public.requests as r set lease_expires_at = clock_timestamp() + make_interval(secs => p_lease_seconds)
+        from free as f
+        where r.id = f.id
+    )
+    select m.id from mine as m
 $$;
 comment on function public.renew_leases(uuid, uuid[], integer) is
 'Extends the leases of a process in one statement; a turn that is not returned was lost to it and must be cancelled.';

@@ -19,7 +19,9 @@ async def connection(database: Database) -> AsyncIterator[asyncpg.Connection]:
         yield connection
 
 
-async def grant(connection: asyncpg.Connection, user_id: UUID, tokens: int, key: str, seconds: float | None = None) -> int:
+async def grant(
+    connection: asyncpg.Connection, user_id: UUID, tokens: int, key: str, seconds: float | None = None
+) -> int:
     """Add a lot of the given name, which expires after so many seconds; returns the balance."""
     return await connection.fetchval(
         "select balance from public.grant_tokens($1, $2, 'activation_code', $3,"
@@ -29,7 +31,9 @@ async def grant(connection: asyncpg.Connection, user_id: UUID, tokens: int, key:
 
 
 async def lots(connection: asyncpg.Connection) -> dict[str, int]:
-    return {row["key"]: row["remaining"] for row in await connection.fetch("select key, remaining from public.token_grants")}
+    return {
+        row["key"]: row["remaining"] for row in await connection.fetch("select key, remaining from public.token_grants")
+    }
 
 
 async def expire(connection: asyncpg.Connection, *keys: str) -> None:
@@ -64,7 +68,9 @@ async def test_due_lots_expire_before_a_debit_and_before_a_balance_is_told(
     await expire(connection, "later")
     assert await turns.balance() == 2
     assert await lots(connection) == {"for good": 2, "soon": 0, "later": 0}
-    expiries = await connection.fetch("select tokens from public.transactions where transaction_type = 'expiry' order by seq")
+    expiries = await connection.fetch(
+        "select tokens from public.transactions where transaction_type = 'expiry' order by seq"
+    )
     assert [row["tokens"] for row in expiries] == [-3, -3]
     assert await audit(connection) == []
 
@@ -76,7 +82,9 @@ async def test_a_balance_that_is_due_can_be_spent_by_nobody(database: Database, 
     with pytest.raises(asyncpg.PostgresError) as refused:
         await turns.begin()
     assert refused.value.sqlstate == "AP402"
-    assert await connection.fetchval("select success from public.deduct_token_if_sufficient($1)", turns.user_id) is False
+    assert (
+        await connection.fetchval("select success from public.deduct_token_if_sufficient($1)", turns.user_id) is False
+    )
 
 
 async def test_a_grant_is_given_once_per_key(database: Database, connection: asyncpg.Connection) -> None:
@@ -117,7 +125,9 @@ async def test_the_functions_of_earlier_versions_keep_their_answers(
     assert await audit(connection) == []
 
 
-@pytest.mark.parametrize(("setting", "expected"), [("10", 10), ("0", 0), ('"7"', 7), ("-5", 0), ('"many"', 0), ("null", 0)])
+@pytest.mark.parametrize(
+    ("setting", "expected"), [("10", 10), ("0", 0), ('"7"', 7), ("-5", 0), ('"many"', 0), ("null", 0)]
+)
 async def test_a_new_account_gets_the_bonus_of_the_settings_once(
     database: Database, connection: asyncpg.Connection, setting: str, expected: int
 ) -> None:

@@ -104,10 +104,13 @@ async def test_a_turn_cannot_end_in_a_state_that_is_no_end(
     assert await audit(connection) == []
 
 
-async def test_a_release_into_an_expired_lot_expires_at_once(database: Database, connection: asyncpg.Connection) -> None:
+async def test_a_release_into_an_expired_lot_expires_at_once(
+    database: Database, connection: asyncpg.Connection
+) -> None:
     turns = Turns(connection, await database.add_user())
     await connection.execute(
-        "select public.grant_tokens($1, 2, 'activation_code', 'k', clock_timestamp() + interval '1 hour')", turns.user_id
+        "select public.grant_tokens($1, 2, 'activation_code', 'k', clock_timestamp() + interval '1 hour')",
+        turns.user_id,
     )
     first, second = await turns.begin(), await turns.begin()
     await connection.execute("update public.token_grants set expires_at = clock_timestamp() - interval '1 second'")
@@ -215,7 +218,9 @@ async def test_stop_reaches_the_process_through_the_request(
         assert refused.value.sqlstate == "AP404"
     stop = "select public.request_stop($1, $2)"
     assert await connection.fetchval(stop, turns.user_id, begun.session_id) == begun.request_id
-    rows = await connection.fetch("select * from public.flush_run_events($1, $2, '[]')", turns.holder, [begun.request_id])
+    rows = await connection.fetch(
+        "select * from public.flush_run_events($1, $2, '[]')", turns.holder, [begun.request_id]
+    )
     assert [tuple(row) for row in rows] == [(begun.request_id, True)]
     await turns.settle(begun.request_id, "stopped")
     assert await connection.fetchval(stop, turns.user_id, begun.session_id) is None
@@ -274,9 +279,7 @@ async def test_a_deleted_account_takes_the_person_and_keeps_the_books(
 ) -> None:
     await turns.emit(begun.request_id, TEXT)
     await turns.settle(begun.request_id)
-    await connection.execute(
-        "insert into public.user_memories (user_id, content) values ($1, 'tea')", turns.user_id
-    )
+    await connection.execute("insert into public.user_memories (user_id, content) values ($1, 'tea')", turns.user_id)
     await connection.execute("insert into public.document_metadata (id, owner_id) values ('d', $1)", turns.user_id)
     await connection.execute(
         "insert into public.documents (document_id, owner_id, content) values ('d', $1, 'tea')", turns.user_id
@@ -299,7 +302,9 @@ async def test_an_account_deleted_while_a_turn_runs_ends_the_turn(
     await turns.emit(begun.request_id, TEXT)
     await database.delete_user(turns.user_id)
     assert await turns.emit(begun.request_id, MORE, first_seq=2) == []
-    assert await connection.fetch("select * from public.renew_leases($1, $2, 30)", turns.holder, [begun.request_id]) == []
+    assert (
+        await connection.fetch("select * from public.renew_leases($1, $2, 30)", turns.holder, [begun.request_id]) == []
+    )
     with pytest.raises(asyncpg.PostgresError) as refused:
         await turns.settle(begun.request_id)
     assert refused.value.sqlstate == "AP401"
