@@ -101,6 +101,8 @@ def create_app(settings: Settings) -> FastAPI:
         version="0.1.0",
         description=DESCRIPTION,
         lifespan=_lifespan,
+        # A redirect to the address without its last slash would name the host that the proxy knows, not the public one.
+        redirect_slashes=False,
         # From the outside in. ErrorBoundary stands inside CORS: the framework's own last handler stands outside of it,
         # so a browser could not read its replies.
         middleware=[

@@ -21,6 +21,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from agent_api.auth import JwtVerifier, open_verifier
+from agent_api.auth.keys import parse_key_set
 from agent_api.errors import AuthUnavailable, Unauthorized
 
 UNUSED_DATABASE = "postgresql://nobody@db.test/none"
@@ -120,6 +121,7 @@ async def test_a_symmetric_key_in_the_published_set_is_ignored(auth_server: Auth
         {"kty": "oct", "kid": "oct", "alg": alg, "k": base64.urlsafe_b64encode(shared).decode().rstrip("=")}
         for alg in ("HS256", "ES256")
     ]
+    assert set(parse_key_set(json.dumps(auth_server.key_set()).encode())) == {"first"}
     token = jwt.encode(claims_of(uuid4()), shared, algorithm="HS256", headers={"kid": "oct"})
     async with verifier_for(auth_server, supabase_jwt_secret=SECRET) as verifier:
         with pytest.raises(Unauthorized):

@@ -1,8 +1,10 @@
 """What every route has in common: refusals, limits, CORS, ids, logs."""
 
+import asyncio
 from collections.abc import AsyncGenerator
 from uuid import uuid4
 
+import httpx
 import pytest
 import pytest_asyncio
 from agent_api_support.api import Api, make_settings, refusal, run_api
@@ -10,7 +12,7 @@ from agent_api_support.auth_server import AuthServer
 from pydantic import BaseModel
 
 from agent_api.database import Transaction
-from agent_api.errors import RateLimited
+from agent_api.errors import InvalidRequest, RateLimited
 from agent_api.text import StorableText
 from local_stack.postgres.testing import Database
 
@@ -55,6 +57,10 @@ async def odd_api(shared_database: Database) -> AsyncGenerator[Api]:
         @app.post("/odd/body")
         async def body(content: Outer) -> int:
             return len(content.items)
+
+        @app.get("/odd/field")
+        async def field() -> None:
+            raise InvalidRequest("not valid: \ud800", field="name-\udfff")
 
         @app.post("/odd/names")
         async def names(content: dict[str, int]) -> int:
@@ -103,6 +109,7 @@ async def test_an_auth_service_that_is_away_is_503(shared_database: Database, au
 async def test_unknown_addresses_and_methods_have_the_same_shape(api: Api) -> None:
     assert refusal(await api.client.get("/nothing/here")) == (404, "not_found")
     assert refusal(await api.client.get("/api/nothing")) == (404, "not_found")
+    assert refusal(await api.client.get("/api/balance/")) == (404, "not_found")
     assert refusal(await api.client.post("/api/balance")) == (405, "method_not_allowed")
 
 
@@ -173,6 +180,7 @@ async def test_names_that_cannot_be_written_as_utf8_do_not_break_the_reply(odd_a
     content = b'{"\\ud800": "not a number"}'
     reply = await odd_api.client.post("/odd/names", content=content, headers={"Content-Type": "application/json"})
     assert refusal(reply) == (422, "invalid_request")
+    assert refusal(await odd_api.client.get("/odd/field")) == (422, "invalid_request")
 
 
 async def test_the_first_wrong_query_parameter_is_named(api: Api) -> None:
@@ -207,6 +215,16 @@ async def test_a_body_over_the_limit_is_413_declared_or_not(odd_api: Api) -> Non
         assert reply.headers["access-control-allow-origin"] == "http://site.test"
     fits = b'{"items": []}'.ljust(1000)
     assert (await odd_api.client.post("/odd/body", content=fits, headers=headers)).json() == 0
+
+
+async def test_a_body_declared_too_large_is_refused_before_it_is_sent(odd_api: Api) -> None:
+    address = httpx.URL(odd_api.base_url)
+    reader, writer = await asyncio.open_connection(address.host, address.port)
+    writer.write(b"POST /odd/body HTTP/1.1\r\nHost: api.test\r\nContent-Length: 1001\r\n\r\n")
+    async with asyncio.timeout(10):
+        assert (await reader.readline()).startswith(b"HTTP/1.1 413")
+    writer.close()
+    await writer.wait_closed()
 
 
 async def test_only_listed_origins_may_read(api: Api) -> None:

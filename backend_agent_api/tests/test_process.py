@@ -47,7 +47,7 @@ async def test_logs_hold_no_secret_and_a_stop_signal_ends_streams_and_process(
     assert process.stdout is not None
     assert process.stderr is not None
     try:
-        started = await read_line_with(process.stdout, "startup complete")
+        started = await read_line_with(process.stdout, "Uvicorn running on")
         token = AuthServer().sign_with_secret(user_id)
         headers = {"Authorization": f"Bearer {token}", "X-Request-ID": "request-of-this-test"}
         async with httpx.AsyncClient(base_url=f"http://127.0.0.1:{unused_port}", timeout=10) as client:

@@ -1,7 +1,5 @@
 """From a jwt to a user."""
 
-import asyncio
-import contextlib
 from collections.abc import AsyncGenerator
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
@@ -13,6 +11,7 @@ import jwt
 
 from agent_api.auth.keys import ASYMMETRIC_ALGORITHMS, KeySet
 from agent_api.auth.lookup import UserLookup
+from agent_api.background import running_jobs
 from agent_api.errors import Unauthorized
 from agent_api.settings import Settings
 
@@ -119,17 +118,15 @@ async def open_verifier(settings: Settings) -> AsyncGenerator[JwtVerifier]:
             cache_max_entries=settings.auth_cache_max_entries,
             concurrent_max=settings.auth_concurrent_lookups_max,
         )
-        refresher = asyncio.create_task(keys.keep_fresh())
+        verifier = JwtVerifier(
+            keys=keys,
+            lookup=lookup,
+            secret=secret.get_secret_value() if secret else None,
+            leeway_seconds=settings.jwt_leeway_seconds,
+        )
         try:
-            yield JwtVerifier(
-                keys=keys,
-                lookup=lookup,
-                secret=secret.get_secret_value() if secret else None,
-                leeway_seconds=settings.jwt_leeway_seconds,
-            )
+            async with running_jobs(jwks_refresh=keys.keep_fresh):
+                yield verifier
         finally:
-            refresher.cancel()
-            with contextlib.suppress(asyncio.CancelledError):
-                await refresher
             await keys.close()
             await lookup.close()

@@ -17,6 +17,7 @@ from uuid import UUID
 import asyncpg
 import structlog
 
+from agent_api.background import running_jobs
 from agent_api.database import Database, SessionConnection
 from agent_api.errors import AccountNotFound, AppError, RateLimited, ServerBusy
 from agent_api.settings import Settings
@@ -230,12 +231,13 @@ async def open_live_balance(database: Database, settings: Settings) -> AsyncGene
     """Run the notifier and the feed; what is collected at the end is still sent."""
     notifier = BalanceNotifier(database, interval_seconds=settings.balance_notify_interval_seconds)
     feed = BalanceFeed(database, settings)
-    jobs = (notifier.run(), feed.listen(), feed.serve_readers(), feed.reread())
-    tasks = [asyncio.create_task(job) for job in jobs]
     try:
-        yield LiveBalance(notifier=notifier, feed=feed)
+        async with running_jobs(
+            balance_notify=notifier.run,
+            balance_listen=feed.listen,
+            balance_serve=feed.serve_readers,
+            balance_reread=feed.reread,
+        ):
+            yield LiveBalance(notifier=notifier, feed=feed)
     finally:
-        for task in tasks:
-            task.cancel()
-        await asyncio.gather(*tasks, return_exceptions=True)
         await notifier.flush()
