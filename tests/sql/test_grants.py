@@ -13,8 +13,14 @@ EVERYTHING = "delete, insert, references, select, trigger, truncate, update"
 EXECUTE = {
     "private.is_admin()": {"authenticated", "service_role"},
     "public.is_admin()": {"authenticated", "service_role"},
+    "public.acquire_job_lease(text,uuid,integer)": {"service_role"},
+    "public.apply_stripe_event(text,text,boolean,text,timestamp with time zone,jsonb,text,jsonb,boolean)": {
+        "service_role"
+    },
     "public.audit_ledger()": {"service_role"},
+    "public.begin_purchase(uuid,uuid,text,integer,integer,text,boolean,integer,integer)": {"service_role"},
     "public.begin_request(uuid,uuid,text,text,text,text,text,text,uuid,integer,integer,integer)": {"service_role"},
+    "public.close_purchase(uuid,text,text)": {"service_role"},
     "public.current_balance(uuid)": {"service_role"},
     "public.deduct_token_if_sufficient(uuid)": {"service_role"},
     "public.delete_conversation(uuid,text)": {"service_role"},
@@ -25,6 +31,10 @@ EXECUTE = {
     "public.list_lost_requests(integer)": {"service_role"},
     "public.match_documents(extensions.vector,integer,jsonb)": {"service_role"},
     "public.purge_run_events(integer)": {"service_role"},
+    "public.record_payment(uuid,uuid,text,text,bigint,text,boolean,timestamp with time zone,bigint,text,timestamp with time zone)": {
+        "service_role"
+    },
+    "public.record_payment_failure(uuid,text,timestamp with time zone)": {"service_role"},
     "public.renew_leases(uuid,uuid[],integer)": {"service_role"},
     "public.request_stop(uuid,text)": {"service_role"},
     "public.schema_version()": {"service_role"},
@@ -47,8 +57,10 @@ TABLES = {
     "messages": {"authenticated": "select", "service_role": EVERYTHING},
     "purchases": {"authenticated": "select", "service_role": EVERYTHING},
     "rag_pipeline_state": {"service_role": EVERYTHING},
+    "reconciliation_runs": {"service_role": EVERYTHING},
     "requests": {"authenticated": "select", "service_role": EVERYTHING},
     "run_events": {"service_role": EVERYTHING},
+    "stripe_customers": {"service_role": EVERYTHING},
     "stripe_events": {"service_role": EVERYTHING},
     "token_grants": {"authenticated": "select", "service_role": "select"},
     "transactions": {"authenticated": "select", "service_role": "select"},

@@ -1,0 +1,288 @@
+-- Checkout, the inbox of Stripe's events, and what reconciliation keeps. Every fact about a payment enters through
+-- record_payment, whoever brings it. Lock order: the event's row, user_profiles, purchases, token_grants by id.
+
+alter table public.purchases
+add column if not exists livemode boolean not null default false,
+add column if not exists checkout_expires_at timestamptz,
+add column if not exists paid_at timestamptz,
+add column if not exists failure_code text,
+add column if not exists failed_at timestamptz,
+add column if not exists checked_at timestamptz;
+comment on column public.purchases.failure_code is 'Why the last attempt to pay failed, in Stripe''s words; the person may try again while status is open.';
+comment on column public.purchases.facts_observed_at is 'When the refunds and disputes of this payment began to be fetched, by this database''s clock.';
+comment on column public.purchases.checked_at is 'When reconciliation last asked Stripe about this purchase while it was unpaid.';
+comment on column public.purchases.flagged_reason is 'Why an operator must look. With status paid: a further payment was refused, the first one stands.';
+
+create index if not exists purchases_unpaid on public.purchases (checked_at nulls first, created_at) where status in ('created', 'open', 'failed');
+create index if not exists purchases_flagged on public.purchases (updated_at desc) where flagged_reason is not null;
+create index if not exists stripe_events_by_status on public.stripe_events (status, received_at desc);
+
+create table if not exists public.stripe_customers (
+    -- Goes with the account: it names a person, and no book refers to it.
+    user_id uuid primary key references public.user_profiles (id) on delete cascade,
+    customer_id text not null,
+    generation integer not null default 1,
+    created_at timestamptz not null default now(),
+    constraint stripe_customers_generation_positive check (generation > 0)
+);
+alter table public.stripe_customers enable row level security;
+revoke all on public.stripe_customers from anon, authenticated;
+comment on table public.stripe_customers is 'Stripe''s customer of each person. generation counts replacements, so that each has an idempotency key of its own.';
+
+create table if not exists public.reconciliation_runs (
+    id bigint generated always as identity primary key,
+    started_at timestamptz not null default now(),
+    finished_at timestamptz,
+    events_until timestamptz,
+    report jsonb,
+    error text
+);
+alter table public.reconciliation_runs enable row level security;
+revoke all on public.reconciliation_runs from anon, authenticated;
+revoke all on sequence public.reconciliation_runs_id_seq from anon, authenticated;
+comment on table public.reconciliation_runs is 'Comparisons with Stripe. The next one reads the events since events_until of the last that finished.';
+
+create or replace function public.begin_purchase(
+    p_user_id uuid, p_purchase_id uuid, p_tier text, p_pack_tokens integer, p_price_minor integer, p_currency text,
+    p_livemode boolean, p_limit integer, p_window_seconds integer
+) returns table (
+    pack_tokens integer, price_minor integer, currency text, checkout_url text,
+    email text, customer_id text, customer_generation integer
+)
+language plpgsql security definer
+set search_path = ''
+as $$
+declare
+    v_purchase public.purchases;
+    v_recent integer;
+    v_oldest timestamptz;
+begin
+    perform private.lock_profile(p_user_id);
+    select p.* into v_purchase from public.purchases as p where p.id = p_purchase_id;
+    if not found then
+        select count(*), min(r.created_at) into v_recent, v_oldest
+        from (
+            select p.created_at from public.purchases as p
+            where p.user_id = p_user_id and p.created_at > clock_timestamp() - make_interval(secs => p_window_seconds)
+            order by p.created_at desc limit p_limit
+        ) as r;
+        if v_recent >= p_limit then
+            raise exception 'too many purchases were begun' using errcode = 'AP429', detail = greatest(
+                1, ceil(extract(epoch from v_oldest + make_interval(secs => p_window_seconds) - clock_timestamp()))
+            )::integer::text;
+        end if;
+        insert into public.purchases (id, user_id, tier, pack_tokens, price_minor, currency, livemode)
+        values (p_purchase_id, p_user_id, p_tier, p_pack_tokens, p_price_minor, p_currency, p_livemode)
+        on conflict (id) do nothing;
+        select p.* into strict v_purchase from public.purchases as p where p.id = p_purchase_id;
+    end if;
+    if v_purchase.user_id <> p_user_id then
+        raise exception 'this purchase does not exist' using errcode = 'AP40P';
+    end if;
+    if v_purchase.tier <> p_tier then
+        raise exception 'this purchase is for another pack' using errcode = 'AP40T';
+    end if;
+    if v_purchase.status not in ('created', 'open') or v_purchase.livemode <> p_livemode
+        or v_purchase.checkout_expires_at <= clock_timestamp() then
+        raise exception 'this purchase is finished or expired' using errcode = 'AP40C';
+    end if;
+    return query
+        select v_purchase.pack_tokens, v_purchase.price_minor, v_purchase.currency, v_purchase.checkout_url,
+            u.email, c.customer_id, coalesce(c.generation, 0)
+        from public.user_profiles as u
+        left join public.stripe_customers as c on c.user_id = u.id
+        where u.id = p_user_id;
+end;
+$$;
+comment on function public.begin_purchase(uuid, uuid, text, integer, integer, text, boolean, integer, integer) is
+'Makes a purchase or finds it again; what it costs is what it cost when it was made. AP401: no such account. AP40P: somebody else''s. '
+'AP40T: begun for another tier. AP40C: finished or expired. AP429: too many new ones, DETAIL holds the seconds to wait.';
+
+create or replace function public.record_payment(
+    p_purchase_id uuid, p_user_id uuid, p_tier text, p_payment_intent_id text, p_amount_minor bigint, p_currency text,
+    p_livemode boolean, p_paid_at timestamptz,
+    p_refunded_minor bigint default null, p_dispute text default null, p_observed_at timestamptz default null
+) returns table (refusal text, user_id uuid, tokens_moved integer)
+language plpgsql security definer
+set search_path = ''
+as $$
+declare
+    v_purchase public.purchases;
+    v_has_account boolean;
+    v_taken boolean;
+    v_refusal text;
+begin
+    select p.* into v_purchase from public.purchases as p where p.id = p_purchase_id;
+    if not found then
+        return query select 'unknown_purchase'::text, null::uuid, 0;
+        return;
+    end if;
+    perform from public.user_profiles as u where u.id = v_purchase.user_id for no key update;
+    v_has_account := found;
+    select p.* into strict v_purchase from public.purchases as p where p.id = p_purchase_id for update;
+
+    if v_purchase.status <> 'paid' or v_purchase.payment_intent_id <> p_payment_intent_id then
+        v_taken := exists (
+            select 1 from public.purchases as p where p.payment_intent_id = p_payment_intent_id and p.id <> p_purchase_id
+        );
+        v_refusal := case
+            -- What was credited stands: one payment too many is for an operator to give back.
+            when v_purchase.status = 'paid' then 'second_payment'
+            when v_taken then 'payment_of_another_purchase'
+            when p_user_id is distinct from v_purchase.user_id then 'user_mismatch'
+            when p_tier is distinct from v_purchase.tier then 'tier_mismatch'
+            when p_livemode is distinct from v_purchase.livemode then 'livemode_mismatch'
+            when p_currency is distinct from v_purchase.currency then 'currency_mismatch'
+            when p_amount_minor is distinct from v_purchase.price_minor then 'amount_mismatch'
+            when not v_has_account then 'account_deleted'
+        end;
+        if v_refusal is not null then
+            update public.purchases as p set
+                status = case when p.status = 'paid' then 'paid' else 'flagged' end,
+                flagged_reason = v_refusal,
+                payment_intent_id = coalesce(p.payment_intent_id, case when not v_taken then p_payment_intent_id end),
+                updated_at = now()
+            where p.id = p_purchase_id;
+            return query select v_refusal, v_purchase.user_id, 0;
+            return;
+        end if;
+        update public.purchases as p set
+            status = 'paid', paid_minor = p_amount_minor, paid_at = p_paid_at, payment_intent_id = p_payment_intent_id,
+            flagged_reason = null, updated_at = now()
+        where p.id = p_purchase_id;
+    end if;
+    -- Equal times are the same observation again; a later one may only be replaced by a later one still.
+    update public.purchases as p set
+        refunded_minor = p_refunded_minor, dispute = p_dispute, facts_observed_at = p_observed_at, updated_at = now()
+    where p.id = p_purchase_id and p_observed_at >= coalesce(p.facts_observed_at, p_observed_at);
+    return query
+        select null::text, v_purchase.user_id, s.tokens_moved from public.settle_purchase(p_purchase_id) as s;
+end;
+$$;
+comment on function public.record_payment(uuid, uuid, text, text, bigint, text, boolean, timestamptz, bigint, text, timestamptz) is
+'The only way a payment becomes a fact: compares it with what was sold, stores it, and settles. With p_observed_at also its refunds and '
+'dispute, unless something newer is known. refusal: why nothing was credited; the purchase is then flagged. Any order and repetition converges.';
+
+create or replace function public.record_payment_failure(p_purchase_id uuid, p_code text, p_failed_at timestamptz) returns void
+language sql security definer
+set search_path = ''
+as $$
+    update public.purchases as p set failure_code = left(p_code, 100), failed_at = p_failed_at, updated_at = now()
+    where p.id = p_purchase_id and p.status in ('created', 'open') and p_failed_at > coalesce(p.failed_at, '-infinity')
+$$;
+comment on function public.record_payment_failure(uuid, text, timestamptz) is
+'Remembers why the last attempt to pay failed; the purchase stays open.';
+
+create or replace function public.close_purchase(p_purchase_id uuid, p_checkout_session_id text, p_status text) returns void
+language sql security definer
+set search_path = ''
+as $$
+    update public.purchases as p set status = p_status, updated_at = now()
+    where p.id = p_purchase_id and p.status in ('created', 'open', 'failed')
+    and p_status in ('expired', 'failed')
+    and coalesce(p.checkout_session_id, p_checkout_session_id) is not distinct from p_checkout_session_id
+$$;
+comment on function public.close_purchase(uuid, text, text) is
+'Ends an unpaid purchase whose checkout session expired or failed for good. A payment that arrives later still counts.';
+
+create or replace function public.apply_stripe_event(
+    p_id text, p_type text, p_livemode boolean, p_api_version text, p_created_at timestamptz, p_payload jsonb,
+    p_action text, p_facts jsonb, p_again boolean default false
+) returns table (status text, error text, is_repeat boolean, user_id uuid, tokens_moved integer)
+language plpgsql security definer
+set search_path = ''
+as $$
+declare
+    v_status text;
+    v_error text;
+    v_user_id uuid;
+    v_moved integer := 0;
+    v_constraint text;
+begin
+    insert into public.stripe_events as e (id, type, livemode, api_version, created_at, payload, attempts)
+    values (p_id, p_type, p_livemode, p_api_version, p_created_at, p_payload, 1)
+    on conflict (id) do update set attempts = e.attempts + 1
+    returning e.status, e.error into v_status, v_error;
+    -- Locked until the commit: another delivery of this event waits here and then finds what this one did.
+    if v_status in ('applied', 'ignored', 'flagged') and not p_again then
+        return query select v_status, v_error, true, null::uuid, 0;
+        return;
+    end if;
+    v_status := 'applied';
+    v_error := null;
+    -- A block with an exception handler is a savepoint: the event is kept whatever its effect meets.
+    begin
+        case p_action
+            when 'payment' then
+                select r.refusal, r.user_id, r.tokens_moved into v_error, v_user_id, v_moved
+                from public.record_payment(
+                    (p_facts ->> 'purchase_id')::uuid, (p_facts ->> 'user_id')::uuid, p_facts ->> 'tier',
+                    p_facts ->> 'payment_intent_id', (p_facts ->> 'amount_minor')::bigint, p_facts ->> 'currency',
+                    (p_facts ->> 'livemode')::boolean, (p_facts ->> 'paid_at')::timestamptz,
+                    (p_facts ->> 'refunded_minor')::bigint, p_facts ->> 'dispute', (p_facts ->> 'observed_at')::timestamptz
+                ) as r;
+                if v_error is not null then
+                    v_status := 'flagged';
+                end if;
+            when 'failure' then
+                perform public.record_payment_failure((p_facts ->> 'purchase_id')::uuid, p_facts ->> 'code', p_created_at);
+            when 'close' then
+                perform public.close_purchase(
+                    (p_facts ->> 'purchase_id')::uuid, p_facts ->> 'checkout_session_id', p_facts ->> 'status'
+                );
+            when 'none' then
+                null;
+            when 'ignore' then
+                v_status := 'ignored';
+            when 'flag' then
+                v_status := 'flagged';
+                v_error := p_facts ->> 'error';
+            when 'fail' then
+                v_status := 'failed';
+                v_error := p_facts ->> 'error';
+        end case;
+    exception when others then
+        -- Its kind only: texts of errors hold what was refused.
+        get stacked diagnostics v_constraint = constraint_name;
+        v_status := 'failed';
+        v_error := concat_ws(' ', sqlstate, nullif(v_constraint, ''));
+        v_user_id := null;
+        v_moved := 0;
+    end;
+    update public.stripe_events as e set
+        status = v_status, error = v_error,
+        applied_at = case when v_status = 'failed' then null else clock_timestamp() end
+    where e.id = p_id;
+    return query select v_status, v_error, false, v_user_id, v_moved;
+end;
+$$;
+comment on function public.apply_stripe_event(text, text, boolean, text, timestamptz, jsonb, text, jsonb, boolean) is
+'Stores an event and applies it in a savepoint, once: applied, ignored and flagged are final unless p_again. failed: may be sent again. '
+'p_action: payment, failure, close, none, ignore, flag, fail; p_facts: what the action needs.';
+
+create or replace function public.acquire_job_lease(p_name text, p_holder uuid, p_seconds integer) returns boolean
+language plpgsql security definer
+set search_path = ''
+as $$
+begin
+    insert into public.job_leases as l (name, holder, expires_at)
+    values (p_name, p_holder, clock_timestamp() + make_interval(secs => p_seconds))
+    on conflict (name) do update set holder = excluded.holder, expires_at = excluded.expires_at
+    where l.holder = excluded.holder or l.expires_at <= clock_timestamp();
+    return found;
+end;
+$$;
+comment on function public.acquire_job_lease(text, uuid, integer) is 'Takes or renews the lease of a periodic job; false: another replica holds it.';
+
+revoke all on function public.begin_purchase(uuid, uuid, text, integer, integer, text, boolean, integer, integer) from public, anon, authenticated;
+revoke all on function public.record_payment(uuid, uuid, text, text, bigint, text, boolean, timestamptz, bigint, text, timestamptz) from public, anon, authenticated;
+revoke all on function public.record_payment_failure(uuid, text, timestamptz) from public, anon, authenticated;
+revoke all on function public.close_purchase(uuid, text, text) from public, anon, authenticated;
+revoke all on function public.apply_stripe_event(text, text, boolean, text, timestamptz, jsonb, text, jsonb, boolean) from public, anon, authenticated;
+revoke all on function public.acquire_job_lease(text, uuid, integer) from public, anon, authenticated;
+grant execute on function public.begin_purchase(uuid, uuid, text, integer, integer, text, boolean, integer, integer) to service_role;
+grant execute on function public.record_payment(uuid, uuid, text, text, bigint, text, boolean, timestamptz, bigint, text, timestamptz) to service_role;
+grant execute on function public.record_payment_failure(uuid, text, timestamptz) to service_role;
+grant execute on function public.close_purchase(uuid, text, text) to service_role;
+grant execute on function public.apply_stripe_event(text, text, boolean, text, timestamptz, jsonb, text, jsonb, boolean) to service_role;
+grant execute on function public.acquire_job_lease(text, uuid, integer) to service_role;
