@@ -1653,7 +1653,8 @@ begin
         update public.conversations set last_message_at = clock_timestamp() where session_id = p_request.session_id;
     end if;
     update public.requests set
-        status = p_status, reason = p_reason, settled_at = clock_timestamp(), lease_holder = null, lease_expires_at = null,
+        -- The holder stays: what it has sent last, it stores after this.
+        status = p_status, reason = p_reason, settled_at = clock_timestamp(), lease_holder = p_request.lease_holder, lease_expires_at = null,
         model = p_request.model, input_tokens = p_request.input_tokens, output_tokens = p_request.output_tokens,
         usage_estimated = p_request.usage_estimated, cost_usd = p_request.cost_usd
     where id = p_request.id;
@@ -1738,6 +1739,7 @@ begin
         when v_text ~ '\S' or v_has_tool_output then case when v_request.stop_requested_at is null then 'failed' else 'stopped' end
         else 'released'
     end;
+    v_request.lease_holder := null;
     perform private.close_request(
         v_request, v_status, 'process_lost',
         jsonb_build_object(
@@ -1811,9 +1813,9 @@ as $$
         insert into public.run_events (request_id, first_seq, seq, part, lengths)
         select e.request_id, e.first_seq, e.seq, e.part, e.lengths
         from jsonb_to_recordset(p_events) as e (request_id uuid, first_seq integer, seq integer, part jsonb, lengths jsonb)
-        -- A process that lost a turn adds nothing to it: its text would follow what was settled.
-        join public.requests as r
-            on r.id = e.request_id and r.lease_holder = p_lease_holder and r.status = 'running'
+        -- A process that lost a turn adds nothing to it: its text would follow what was settled. One that settled it
+        -- adds the end of the stream.
+        join public.requests as r on r.id = e.request_id and r.lease_holder = p_lease_holder
         on conflict do nothing
     )
     select r.id, r.stop_requested_at is not null
@@ -1901,7 +1903,7 @@ begin
     -- The turns stay countable; what was said goes.
     delete from public.run_events as e using public.requests as r where r.session_id = p_session_id and e.request_id = r.id;
     update public.requests as r set
-        session_id = null, user_query = '', user_message_id = null, answer_message_id = null
+        session_id = null, user_query = '', user_message_id = null, answer_message_id = null, lease_holder = null
     where r.session_id = p_session_id;
     delete from public.conversations as c where c.session_id = p_session_id;
 end;

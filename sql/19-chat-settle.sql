@@ -24,7 +24,8 @@ begin
         update public.conversations set last_message_at = clock_timestamp() where session_id = p_request.session_id;
     end if;
     update public.requests set
-        status = p_status, reason = p_reason, settled_at = clock_timestamp(), lease_holder = null, lease_expires_at = null,
+        -- The holder stays: what it has sent last, it stores after this.
+        status = p_status, reason = p_reason, settled_at = clock_timestamp(), lease_holder = p_request.lease_holder, lease_expires_at = null,
         model = p_request.model, input_tokens = p_request.input_tokens, output_tokens = p_request.output_tokens,
         usage_estimated = p_request.usage_estimated, cost_usd = p_request.cost_usd
     where id = p_request.id;
@@ -109,6 +110,7 @@ begin
         when v_text ~ '\S' or v_has_tool_output then case when v_request.stop_requested_at is null then 'failed' else 'stopped' end
         else 'released'
     end;
+    v_request.lease_holder := null;
     perform private.close_request(
         v_request, v_status, 'process_lost',
         jsonb_build_object(

@@ -49,9 +49,9 @@ as $$
         insert into public.run_events (request_id, first_seq, seq, part, lengths)
         select e.request_id, e.first_seq, e.seq, e.part, e.lengths
         from jsonb_to_recordset(p_events) as e (request_id uuid, first_seq integer, seq integer, part jsonb, lengths jsonb)
-        -- A process that lost a turn adds nothing to it: its text would follow what was settled.
-        join public.requests as r
-            on r.id = e.request_id and r.lease_holder = p_lease_holder and r.status = 'running'
+        -- A process that lost a turn adds nothing to it: its text would follow what was settled. One that settled it
+        -- adds the end of the stream.
+        join public.requests as r on r.id = e.request_id and r.lease_holder = p_lease_holder
         on conflict do nothing
     )
     select r.id, r.stop_requested_at is not null

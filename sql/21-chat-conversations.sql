@@ -17,7 +17,7 @@ begin
     -- The turns stay countable; what was said goes.
     delete from public.run_events as e using public.requests as r where r.session_id = p_session_id and e.request_id = r.id;
     update public.requests as r set
-        session_id = null, user_query = '', user_message_id = null, answer_message_id = null
+        session_id = null, user_query = '', user_message_id = null, answer_message_id = null, lease_holder = null
     where r.session_id = p_session_id;
     delete from public.conversations as c where c.session_id = p_session_id;
 end;

@@ -46,7 +46,7 @@ async def test_a_turn_with_output_is_kept_and_charged(
     settled = await turns.settle(begun.request_id, status, content="Partly")
     assert (settled.settled, settled.status, settled.balance) == (True, status, 9)
     row = await request(connection, begun)
-    assert (row["status"], row["lease_holder"], row["lease_expires_at"]) == (status, None, None)
+    assert (row["status"], row["lease_holder"], row["lease_expires_at"]) == (status, turns.holder, None)
     assert (row["model"], row["input_tokens"], row["output_tokens"], row["usage_estimated"]) == ("demo", 10, 20, False)
     assert row["settled_at"] is not None
     stored = await answer(connection, begun)
@@ -206,6 +206,18 @@ async def test_a_process_that_lost_a_turn_adds_no_events_to_it(
     await turns.settle_lost(begun.request_id)
     assert await turns.emit(begun.request_id, MORE, first_seq=2) == []
     assert await connection.fetchval("select count(*) from public.run_events") == 1
+
+
+async def test_a_process_that_settled_a_turn_adds_the_end_of_its_stream(
+    turns: Turns, connection: asyncpg.Connection, begun: Begun
+) -> None:
+    await turns.emit(begun.request_id, TEXT)
+    await turns.settle(begun.request_id)
+    assert await turns.emit(begun.request_id, MORE, first_seq=2) == []
+    assert await connection.fetchval("select count(*) from public.run_events") == 2
+    await connection.execute("select public.delete_conversation($1, $2)", turns.user_id, begun.session_id)
+    await turns.emit(begun.request_id, MORE, first_seq=3)
+    assert await connection.fetchval("select count(*) from public.run_events") == 0
 
 
 async def test_stop_reaches_the_process_through_the_request(
