@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import fcntl
+import itertools
 import json
 import os
+import random
 import signal
 import socket
 import subprocess
@@ -14,6 +16,9 @@ from collections.abc import Iterable
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import IO
+
+# Below the ranges from which Linux (32768) and macOS (49152) take ports for connections.
+QUIET_PORTS = range(20_000, 32_000)
 
 
 @dataclass(frozen=True)
@@ -112,15 +117,9 @@ def port_is_free(port: int) -> bool:
 
 
 def free_ports(count: int) -> list[int]:
-    """Ports nobody listens on, different from each other."""
-    probes = [socket.socket(socket.AF_INET, socket.SOCK_STREAM) for _ in range(count)]
-    try:
-        for probe in probes:
-            probe.bind(("127.0.0.1", 0))
-        return [probe.getsockname()[1] for probe in probes]
-    finally:
-        for probe in probes:
-            probe.close()
+    """Ports nobody listens on, different from each other, and none that the system gives to outgoing connections."""
+    candidates = random.sample(QUIET_PORTS, len(QUIET_PORTS))
+    return list(itertools.islice(filter(port_is_free, candidates), count))
 
 
 def _start_moment(pid: int) -> str:

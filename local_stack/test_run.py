@@ -70,7 +70,7 @@ def run_tests() -> int:
     results = Results()
     try:
         with only_one(workspace), signals_end_the_run():
-            _use_free_ports(workspace)
+            _use_free_ports()
             # Not the person's `.env`: a test must not reach their model, nor their database.
             configuration = prepare_workspace(workspace, fresh=True, own={})
             _heading("set up")
@@ -162,12 +162,11 @@ def _attempt(
     return result.returncode == 0
 
 
-def _use_free_ports(workspace: Workspace) -> None:
+def _use_free_ports() -> None:
     """A running stack of the same person must not be disturbed."""
     settings = [setting for _, setting, _ in PORT_DEFAULTS.values()]
     for setting, number in zip(settings, free_ports(len(settings)), strict=True):
         os.environ[setting] = str(number)
-    os.environ["EMBEDDED_STATE_DIR"] = str(workspace.root)
 
 
 def _clean_environment() -> dict[str, str]:
