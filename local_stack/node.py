@@ -39,7 +39,7 @@ def ensure_node(console: Console, log: Path) -> Node:
     path = os.environ.get("PATH", os.defpath)
     system = shutil.which("node")
     if system is not None and shutil.which("npm") is not None and _major_version(system) >= NODE_MAJOR_MIN:
-        return Node(system, path)
+        return Node(_real_program(system), path)
     environments.ensure(environments.NODE, console, log)
     directory = _link_programs(environments.NODE)
     return Node(str(directory / "node"), f"{directory}{os.pathsep}{path}")
@@ -92,6 +92,12 @@ def _link_programs(environment: PythonEnvironment) -> Path:
         if not link.is_symlink():
             link.symlink_to(target)
     return directory
+
+
+def _real_program(program: str) -> str:
+    """What a version manager's shim stands for: a kill -9 of the shim would leave Node itself running."""
+    printed = subprocess.run([program, "-p", "process.execPath"], capture_output=True, text=True, check=False).stdout
+    return printed.strip() or program
 
 
 def _major_version(program: str) -> int:
