@@ -98,7 +98,10 @@ class Sender:
         self, client: httpx.AsyncClient, delivery: queue.Delivery, current: queue.DeliveryControls
     ) -> None:
         store = self._sandbox.store
-        event = store.get("event", delivery.event_id)
+        event = store.find("event", delivery.event_id)
+        if event is None:
+            # The sandbox was reset meanwhile.
+            return
         event["pending_webhooks"] = 1
         payload = json.dumps(event, indent=2).encode()
         headers = {
