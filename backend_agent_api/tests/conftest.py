@@ -2,11 +2,13 @@
 
 import socket
 from collections.abc import AsyncGenerator
+from typing import Any
 
 import pytest
 import pytest_asyncio
 from agent_api_support.api import Api, make_settings, run_api
 from agent_api_support.auth_server import AuthServer, run_auth_server
+from agent_api_support.chat_world import ChatWorld, run_chat_world
 
 from local_stack.postgres.cluster import Cluster
 from local_stack.postgres.testing import Database
@@ -46,3 +48,14 @@ def unused_port() -> int:
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
         return probe.getsockname()[1]
+
+
+@pytest_asyncio.fixture(scope="module")
+async def world(
+    postgres_cluster: Cluster, product_template: str, request: pytest.FixtureRequest
+) -> AsyncGenerator[ChatWorld]:
+    """An API, a model to direct and a database, for one module; time limits are short there."""
+    name = f"test_{request.path.stem}"
+    limits: dict[str, Any] = getattr(request.node.obj, "SETTINGS", {})  # pyright: ignore[reportUnknownMemberType, reportUnknownArgumentType] - pytest leaves these untyped
+    async with run_chat_world(postgres_cluster, product_template, name, **limits) as running:
+        yield running

@@ -10,6 +10,7 @@ from pydantic_ai.ui.vercel_ai.response_types import SourceDocumentChunk
 from agent_api.agent import queries
 from agent_api.agent.dependencies import AgentDependencies
 from agent_api.embeddings import EmbeddingUnavailable
+from agent_api.text import clean_text
 
 log = structlog.stdlib.get_logger(__name__)
 
@@ -34,7 +35,7 @@ async def retrieve_relevant_documents(context: RunContext[AgentDependencies], qu
         query: What to look for, in the words a document would use.
     """
     deps = context.deps
-    query = query.strip()[:QUERY_MAX_CHARACTERS]
+    query = clean_text(query).strip()[:QUERY_MAX_CHARACTERS]
     if not query:
         raise ModelRetry("query must not be empty")
     embedding = await _embed(deps, query)
@@ -94,7 +95,9 @@ async def get_document_content(
         page: Which page of the text, from 1.
     """
     async with context.deps.database.statement() as connection:
-        rows = await queries.read_document(connection, user_id=context.deps.user_id, document_id=document_id)
+        rows = await queries.read_document(
+            connection, user_id=context.deps.user_id, document_id=clean_text(document_id)
+        )
     if not rows:
         raise ModelRetry("there is no such document; use an id that list_documents returned")
     text = "\n\n".join(row["content"] or "" for row in rows)

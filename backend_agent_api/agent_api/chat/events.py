@@ -61,6 +61,12 @@ class EventLog:
         self._unstored: list[_JoinedText | tuple[int, str]] = []
         self._waiting: set[asyncio.Event] = set()
         self._is_closed = False
+        self.is_complete = False
+        """Whether the end of the stream is in it; without that, the turn ends elsewhere."""
+
+    def __len__(self) -> int:
+        """The id of the last event."""
+        return len(self._encoded)
 
     @property
     def has_unstored(self) -> bool:
@@ -78,8 +84,11 @@ class EventLog:
                 last = _JoinedText(chunk.id, seq)
                 self._unstored.append(last)
             last.deltas.append(chunk.delta)
+        elif isinstance(chunk, DoneChunk):
+            self.is_complete = True
+            self._unstored.append((seq, '{"type":"done"}'))
         else:
-            self._unstored.append((seq, '{"type":"done"}' if isinstance(chunk, DoneChunk) else payload))
+            self._unstored.append((seq, payload))
         self._wake()
 
     def close(self) -> None:
@@ -92,7 +101,7 @@ class EventLog:
             waiting.set()
 
     def take_unstored(self) -> str:
-        """The rows for run_events since the last call, as the elements of a JSON array."""
+        """The rows for run_events since the last call, as the elements of a JSON array; empty where there are none."""
         rows = [
             entry.row(self._request_id)
             if isinstance(entry, _JoinedText)

@@ -54,10 +54,8 @@ def failure_code(error: BaseException, *, has_output: bool) -> FailureCode:
         return "model_timeout"
     if isinstance(error, ContentFilterError):
         return "model_refused"
-    if isinstance(error, ModelHTTPError):
-        return (
-            "model_unavailable" if error.status_code in (408, 409, 429) or error.status_code >= 500 else "model_refused"
-        )
+    if isinstance(error, ModelHTTPError) and error.status_code < 500 and error.status_code not in (408, 409, 429):
+        return "model_refused"
     if any(isinstance(cause, ModelAPIError | openai.APIConnectionError | httpx2.TransportError) for cause in causes):
         return "answer_interrupted" if has_output else "model_unavailable"
     if isinstance(error, UsageLimitExceeded):

@@ -1,5 +1,7 @@
 """What the model is told of a conversation before the question."""
 
+import json
+
 from pydantic_ai.messages import (
     ModelMessage,
     ModelMessagesTypeAdapter,
@@ -8,9 +10,11 @@ from pydantic_ai.messages import (
     TextPart,
     UserPromptPart,
 )
-from pydantic_core import ValidationError
+from pydantic_core import PydanticSerializationError, ValidationError
 
+from agent_api.chat.events import NUL_ESCAPE
 from agent_api.chat.queries import HistoryRow
+from agent_api.text import clean_json
 
 
 def build_history(rows: list[HistoryRow], *, characters_max: int) -> list[ModelMessage]:
@@ -32,6 +36,18 @@ def build_history(rows: list[HistoryRow], *, characters_max: int) -> list[ModelM
     if question is not None:
         turns.append((len(question), [_asked(question)]))
     return _newest_that_fit(turns, characters_max)
+
+
+def dump_history(messages: list[ModelMessage]) -> str:
+    """Messages as they are stored, to be told again in later turns."""
+    try:
+        stored = ModelMessagesTypeAdapter.dump_json(messages).decode()
+    except PydanticSerializationError:
+        stored = NUL_ESCAPE  # Lone surrogates, which UTF-8 cannot hold.
+    if NUL_ESCAPE not in stored:
+        return stored
+    # Told again as it is, a provider would refuse it, in every later turn.
+    return json.dumps(clean_json(ModelMessagesTypeAdapter.dump_python(messages, mode="json")))
 
 
 def _asked(question: str) -> ModelMessage:

@@ -1,4 +1,4 @@
-"""SQL of the chat turn. The rules themselves are functions in sql/16-chat-turns.sql."""
+"""SQL of the chat turn. The rules themselves are functions in sql/18-chat-begin.sql and those after it."""
 
 from dataclasses import dataclass
 from decimal import Decimal
@@ -185,8 +185,8 @@ class EndedTurn:
     output_tokens: int | None
 
 
-async def read_ended_turn(connection: Connection, *, request_id: UUID) -> EndedTurn:
-    """How a turn ended, with the answer if one was kept."""
+async def read_ended_turn(connection: Connection, *, request_id: UUID) -> EndedTurn | None:
+    """How a turn ended, with the answer if one was kept; None when its account is gone."""
     row = await connection.fetchrow(
         """
         select r.status, r.reason, m.message, r.input_tokens, r.output_tokens
@@ -196,8 +196,7 @@ async def read_ended_turn(connection: Connection, *, request_id: UUID) -> EndedT
         """,
         request_id,
     )
-    assert row is not None
-    return EndedTurn(*row.values())
+    return None if row is None else EndedTurn(*row.values())
 
 
 @dataclass(frozen=True)

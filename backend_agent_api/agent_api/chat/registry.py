@@ -11,7 +11,7 @@ import structlog
 
 from agent_api.chat import queries
 from agent_api.chat.run import Run, RunContext, Turn
-from agent_api.errors import AppError, ServerBusy
+from agent_api.errors import AppError, InvalidRequest, ServerBusy
 from agent_api.shutdown import Shutdown
 
 log = structlog.stdlib.get_logger(__name__)
@@ -20,6 +20,8 @@ SWEEP_BATCH = 100
 PURGE_BATCH = 500
 SETTLING_PATIENCE_SECONDS = 10
 """How long a stopping process waits for cancelled runs to be settled; the lease covers the rest."""
+REFUSED_DATA = (InvalidRequest, asyncpg.PostgresError, asyncpg.InterfaceError)
+"""The database answers, but does not take what it was given."""
 
 
 class RunRegistry:
@@ -33,6 +35,8 @@ class RunRegistry:
         self._tasks: dict[UUID, asyncio.Task[None]] = {}
         self._is_busy = asyncio.Event()
         self._unsent_rows: list[str] = []
+        self._is_closing = False
+        self._flushing = asyncio.Lock()
 
     def refuse_when_full(self) -> None:
         """Call before a turn is charged. Raises ServerBusy when this process can take no more, or is stopping."""
@@ -47,6 +51,9 @@ class RunRegistry:
         self._tasks[turn.request_id] = task
         task.add_done_callback(lambda done: self._ended(run, done))
         self._is_busy.set()
+        if self._is_closing:
+            # It was being charged while the process was asked to stop.
+            run.cancel("shutdown")
         return run
 
     def find(self, request_id: UUID) -> Run | None:
@@ -65,18 +72,12 @@ class RunRegistry:
 
     async def flush(self) -> None:
         """Store what the runs have sent since the last time, and learn what became of them elsewhere."""
-        runs = list(self._runs.values())
-        # Kept until they are stored: the database may be away.
-        self._unsent_rows += [rows for run in runs if (rows := run.log.take_unstored())]
-        sending = len(self._unsent_rows)
-        async with self.context.database.statement() as connection:
-            held = await queries.flush_run_events(
-                connection,
-                lease_holder=self.context.process_id,
-                request_ids=[run.request_id for run in runs],
-                rows=f"[{','.join(self._unsent_rows)}]",
-            )
-        del self._unsent_rows[:sending]
+        async with self._flushing:
+            runs = list(self._runs.values())
+            # Kept until they are stored: the database may be away.
+            self._unsent_rows += [rows for run in runs if (rows := run.log.take_unstored())]
+            held = await self._store([run.request_id for run in runs], self._unsent_rows)
+            self._unsent_rows.clear()
         for run in runs:
             if run.request_id not in self._tasks:
                 if not run.log.has_unstored:
@@ -85,6 +86,28 @@ class RunRegistry:
                 run.cancel("lease_lost")
             elif held[run.request_id]:
                 run.cancel("stopped")
+
+    async def _store(self, request_ids: list[UUID], rows: list[str]) -> dict[UUID, bool]:
+        try:
+            return await self._send(request_ids, rows)
+        except REFUSED_DATA as error:
+            # One answer must not keep those of all others from being stored.
+            log.warning("run_events_refused", exc_info=error)
+        for row in rows:
+            try:
+                await self._send([], [row])
+            except REFUSED_DATA as error:
+                log.error("run_events_dropped", exc_info=error)
+        return await self._send(request_ids, [])
+
+    async def _send(self, request_ids: list[UUID], rows: list[str]) -> dict[UUID, bool]:
+        async with self.context.database.statement() as connection:
+            return await queries.flush_run_events(
+                connection,
+                lease_holder=self.context.process_id,
+                request_ids=request_ids,
+                rows=f"[{','.join(rows)}]",
+            )
 
     async def flush_forever(self) -> None:
         """Flush once per interval while anything runs."""
@@ -124,8 +147,13 @@ class RunRegistry:
         async with database.statement() as connection:
             lost = await queries.list_lost_requests(connection, limit=SWEEP_BATCH)
         for user_id, request_id in lost:
-            async with database.statement() as connection:
-                status = await queries.settle_lost_request(connection, user_id=user_id, request_id=request_id)
+            try:
+                async with database.statement() as connection:
+                    status = await queries.settle_lost_request(connection, user_id=user_id, request_id=request_id)
+            except (AppError, asyncpg.PostgresError) as error:
+                # The others must not wait for this one.
+                log.error("lost_turn_not_settled", turn_id=str(request_id), exc_info=error)
+                continue
             if status is not None:
                 log.warning("lost_turn_settled", turn_id=str(request_id), status=status)
                 self.context.balance_changed(user_id)
@@ -139,12 +167,16 @@ class RunRegistry:
             await asyncio.sleep(self.context.settings.run_sweep_interval_seconds)
 
     async def drain_on_shutdown(self) -> None:
-        """Once the process is asked to stop: let answers finish for the grace period, then settle the rest."""
+        """Once the process is asked to stop: let answers finish for the grace period, then stop the rest."""
         await self.shutdown.begun.wait()
         if self._tasks:
             await asyncio.wait(self._tasks.values(), timeout=self.context.settings.shutdown_grace_seconds)
+        self._is_closing = True
         for run in self._runs.values():
             run.cancel("shutdown")
+
+    async def settle_all(self) -> None:
+        """Wait until what was stopped is settled, and what it sent is stored."""
         if self._tasks:
             await asyncio.wait(self._tasks.values(), timeout=SETTLING_PATIENCE_SECONDS)
         await _carry_on(self.flush, "run_events_not_stored")
@@ -175,6 +207,7 @@ async def running_registry(registry: RunRegistry) -> AsyncGenerator[RunRegistry]
     finally:
         registry.shutdown.begin()
         await draining
+        await registry.settle_all()
         for task in tasks:
             task.cancel()
         await asyncio.gather(*tasks, return_exceptions=True)

@@ -65,6 +65,8 @@ class RemoteFollower:
             if body:
                 silent_seconds = 0.0
                 yield bytes(body)
+            elif news.status is None:
+                return  # The account was deleted.
             elif news.status != "running":
                 polls_after_end += 1
                 if polls_after_end > LAST_EVENTS_PATIENCE_POLLS:
@@ -81,13 +83,16 @@ class RemoteFollower:
         async with self._database.transaction() as connection:
             ended = await queries.read_ended_turn(connection, request_id=request_id)
             balance = await current_balance(connection, user_id=user_id)
+        if ended is None:
+            return b""
         return encode_all(wire.end_chunks(end_metadata(ended, balance)), position)
 
     async def repeat(self, *, request_id: UUID, begun: queries.BegunTurn) -> AsyncIterator[bytes]:
         """A settled turn once more, from what was stored."""
         async with self._database.transaction() as connection:
             ended = await queries.read_ended_turn(connection, request_id=request_id)
-        yield encode_all(repeat_chunks(request_id, begun, ended), 0)
+        if ended is not None:
+            yield encode_all(repeat_chunks(request_id, begun, ended), 0)
 
 
 def end_metadata(ended: queries.EndedTurn, balance: int) -> dict[str, Any]:

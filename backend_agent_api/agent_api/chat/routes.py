@@ -28,6 +28,7 @@ from agent_api.tokens.service import get_balance
 router = APIRouter(prefix="/api/pydantic-agent", tags=["chat"])
 
 EVENT_STREAM = "text/event-stream"
+EVENT_ID_MAX = 2**31 - 1
 STREAM_EXAMPLE = (
     'id: 1\ndata: {"type":"start","messageId":"812","messageMetadata":{'
     '"session_id":"7b0c9d5e-0a52-4b0e-9d2c-1f3f6f1f2a10","request_id":"0b9f2a3c-53c4-4d1e-8f60-5a1a2f0d9c11","user_message_id":"811","balance":41}}\n\n'
@@ -87,7 +88,7 @@ async def ask(
     user: CurrentUser,
     body: TurnRequest,
     stream: Annotated[bool, Query(description="false: wait, and answer one JSON object.")] = True,
-) -> Response | TurnRead:
+) -> Response:
     """Take one token and answer the last user message, as the UI message stream of `ai` 7.
 
     `request_id` makes it repeatable: sent again, it attaches to the first turn and is not charged. The turn goes on
@@ -101,7 +102,7 @@ async def ask(
     async with request.app.state.database.transaction() as connection:
         balance = await get_balance(connection, user_id=user.id)
     message = ended.message
-    return TurnRead(
+    turn_read = TurnRead(
         session_id=turn.begun.session_id,
         request_id=turn.request_id,
         status=ended.status,
@@ -112,6 +113,7 @@ async def ask(
         if ended.output_tokens is not None
         else None,
     )
+    return Response(turn_read.model_dump_json(), media_type="application/json")
 
 
 @router.get(
@@ -128,12 +130,12 @@ async def attach(
     request: Request,
     user: CurrentUser,
     session_id: SessionId,
-    after: Annotated[int, Query(ge=0, description="The id of the last event that was received.")] = 0,
+    after: Annotated[int, Query(ge=0, le=EVENT_ID_MAX, description="The id of the last event that was received.")] = 0,
     last_event_id: Annotated[str | None, Header(max_length=20)] = None,
 ) -> Response:
     """Continue the stream of the turn that runs in a conversation, on whichever replica it runs."""
     if not after and last_event_id and last_event_id.isdecimal():
-        after = int(last_event_id)
+        after = min(int(last_event_id), EVENT_ID_MAX)
     events = await _service(request).attach(user_id=user.id, session_id=session_id, after=after)
     if events is None:
         return Response(status_code=204)

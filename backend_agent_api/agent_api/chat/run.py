@@ -2,16 +2,17 @@
 
 import asyncio
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from decimal import Decimal
 from typing import Literal
 from uuid import UUID
 
+import asyncpg
 import stamina
 import structlog
 from genai_prices import calc_price
 from pydantic_ai import AgentRunEvents
-from pydantic_ai.messages import ModelMessage, ModelMessagesTypeAdapter, ModelResponse
+from pydantic_ai.messages import ModelMessage, ModelResponse
 from pydantic_ai.ui.vercel_ai.response_types import BaseChunk
 from pydantic_ai.usage import RunUsage
 
@@ -20,14 +21,14 @@ from agent_api.agent.dependencies import AgentDependencies
 from agent_api.chat import queries, wire
 from agent_api.chat.events import EventLog
 from agent_api.chat.failures import failure_code
-from agent_api.chat.history import build_history
+from agent_api.chat.history import build_history, dump_history
 from agent_api.chat.parts import PartsBuilder
 from agent_api.chat.queries import BegunTurn, Settlement, TurnResult
 from agent_api.database import Database
 from agent_api.embeddings import Embedder
-from agent_api.errors import AppError, DatabaseUnavailable
+from agent_api.errors import AppError, DatabaseUnavailable, InvalidRequest
 from agent_api.settings import Settings
-from agent_api.text import clean_json
+from agent_api.text import clean_json, clean_text
 
 log = structlog.stdlib.get_logger(__name__)
 
@@ -76,7 +77,6 @@ class Run:
         self._events: AgentRunEvents[str] | None = None
         self._cause: EndCause | None = None
         self._answering: asyncio.Task[None] | None = None
-        self._task: asyncio.Task[None] | None = None
         self._watch: asyncio.TimerHandle | None = None
         self._loop = asyncio.get_running_loop()
         self._started_at = self._last_event_at = self._loop.time()
@@ -101,8 +101,9 @@ class Run:
                 balance=self.turn.begun.balance,
             )
         )
-        self._task = asyncio.create_task(self._run(), name=f"turn {self.turn.request_id}")
-        return self._task
+        self._answering = asyncio.create_task(self._answer())
+        self._watch_time()
+        return asyncio.create_task(self._run(self._answering), name=f"turn {self.turn.request_id}")
 
     def cancel(self, cause: EndCause) -> None:
         """End the run early; the first cause counts. Returns at once, also after the end."""
@@ -135,14 +136,11 @@ class Run:
         else:
             self._watch = self._loop.call_at(ends_at, self._watch_time)
 
-    async def _run(self) -> None:
+    async def _run(self, answering: asyncio.Task[None]) -> None:
         failure: BaseException | None = None
-        self._answering = asyncio.create_task(self._answer())
-        self._watch_time()
         try:
-            await asyncio.wait({self._answering})
-            if not self._answering.cancelled():
-                failure = self._answering.exception()
+            await asyncio.wait({answering})
+            failure = asyncio.CancelledError() if answering.cancelled() else answering.exception()
         finally:
             if self._watch is not None:
                 self._watch.cancel()
@@ -204,15 +202,27 @@ class Run:
             return
         result = self._result(status, reason)
         try:
-            settlement = await self._settle(result)
+            settlement = await self._settle_storable(result)
         except AppError as error:
             # The lease runs out and a sweeper settles by what run_events hold.
             log.error("turn_not_settled", turn_id=str(self.request_id), exc_info=error)
             return
-        if settlement.status is None:
-            return  # The account was deleted meanwhile.
+        if not settlement.is_settled:
+            return  # Another process took the turn over, or it was deleted.
         self._context.balance_changed(self.turn.user_id)
-        self._emit_end(settlement, settlement.status, reason, result)
+        self._emit_end(settlement, status, reason, result)
+
+    async def _settle_storable(self, result: TurnResult) -> Settlement:
+        try:
+            return await self._settle(result)
+        except (InvalidRequest, asyncpg.PostgresError, asyncpg.InterfaceError) as error:
+            if result.message is None:
+                raise
+            # A model can make a tool call of what JSON allows and jsonb does not: endless numbers, endless depth.
+            log.error("answer_parts_not_storable", turn_id=str(self.request_id), exc_info=error)
+            text = self._parts.text
+            message = {"type": "ai", "content": text, "parts": [{"type": "text", "text": text, "state": "done"}]}
+            return await self._settle(replace(result, message=message, message_data=None))
 
     async def _settle(self, result: TurnResult) -> Settlement:
         async for attempt in stamina.retry_context(
@@ -238,24 +248,27 @@ class Run:
             return TurnResult(status, reason, None, None)
         text = self._parts.text
         new_messages = self._events.new_messages() if self._events is not None else []
-        input_tokens, output_tokens = self._usage.input_tokens, self._usage.output_tokens
-        is_estimated = output_tokens == 0
+        usage = self._usage
+        # A broken response reports nothing, whatever the responses before it said.
+        is_estimated = status != "done" or usage.output_tokens == 0
         if is_estimated:
-            input_tokens = input_tokens or len(self._question) // CHARACTERS_PER_MODEL_TOKEN
-            output_tokens = -(-len(text) // CHARACTERS_PER_MODEL_TOKEN)
+            usage = RunUsage(
+                input_tokens=usage.input_tokens or -(-len(self._question) // CHARACTERS_PER_MODEL_TOKEN),
+                output_tokens=max(usage.output_tokens, -(-len(text) // CHARACTERS_PER_MODEL_TOKEN)),
+            )
         model = next((m.model_name for m in reversed(new_messages) if isinstance(m, ModelResponse)), None)
-        model = model or self._context.settings.llm_choice
+        model = clean_text(model or self._context.settings.llm_choice)
         return TurnResult(
             status,
             reason,
             {"type": "ai", "content": text, "parts": clean_json(self._parts.build())},
             # A broken turn is retold to the model by its text: its messages may end in the middle of a call.
-            ModelMessagesTypeAdapter.dump_json(new_messages).decode() if status == "done" else None,
+            dump_history(new_messages) if status == "done" else None,
             model,
-            input_tokens,
-            output_tokens,
+            usage.input_tokens,
+            usage.output_tokens,
             is_estimated,
-            _price(self._usage, model),
+            _price(usage, model),
         )
 
     def _emit_end(self, settlement: Settlement, status: str, reason: str | None, result: TurnResult) -> None:

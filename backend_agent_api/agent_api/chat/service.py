@@ -7,9 +7,9 @@ from uuid import UUID, uuid4
 from agent_api.chat import queries
 from agent_api.chat.registry import RunRegistry
 from agent_api.chat.remote import RemoteFollower
-from agent_api.chat.run import Turn
+from agent_api.chat.run import Run, Turn
 from agent_api.chat.wire import TurnRequest
-from agent_api.errors import ConversationNotFound
+from agent_api.errors import AccountNotFound, ConversationNotFound
 
 
 @dataclass(frozen=True)
@@ -71,10 +71,19 @@ class ChatService:
     ) -> AsyncIterator[bytes]:
         run = self._registry.find(request_id)
         if run is not None and run.turn.user_id == user_id:
-            return run.log.read(after, keep_alive_seconds=self._context.settings.stream_keep_alive_seconds)
+            return self._read(run, after=after)
         if begun is not None and begun.status != "running":
             return self._follower.repeat(request_id=request_id, begun=begun)
         return self._follower.follow(user_id=user_id, request_id=request_id, after=after)
+
+    async def _read(self, run: Run, *, after: int) -> AsyncIterator[bytes]:
+        async for body in run.log.read(after, keep_alive_seconds=self._context.settings.stream_keep_alive_seconds):
+            yield body
+        if not run.log.is_complete:
+            # This process lost the turn: its end is told by what another one settles.
+            after = max(after, len(run.log))
+            async for body in self._follower.follow(user_id=run.turn.user_id, request_id=run.request_id, after=after):
+                yield body
 
     async def stop(self, *, user_id: UUID, session_id: str) -> bool:
         """Stop the turn that runs in a conversation, wherever it runs; whether there was one."""
@@ -87,8 +96,11 @@ class ChatService:
         return True
 
     async def wait_for_end(self, turn: OpenTurn) -> queries.EndedTurn:
-        """Wait until a turn is settled; how it ended."""
+        """Wait until a turn is settled; how it ended. Raises AccountNotFound where that took the turn along."""
         async for _ in turn.events:
             pass
-        async with self._context.database.transaction() as connection:
-            return await queries.read_ended_turn(connection, request_id=turn.request_id)
+        async with self._context.database.statement() as connection:
+            ended = await queries.read_ended_turn(connection, request_id=turn.request_id)
+        if ended is None:
+            raise AccountNotFound
+        return ended

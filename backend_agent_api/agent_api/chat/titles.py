@@ -4,7 +4,6 @@ import asyncio
 
 import structlog
 from pydantic_ai import Agent
-from pydantic_ai.exceptions import AgentRunError
 from pydantic_ai.models import Model
 
 from agent_api.agent.prompts import TITLE_INSTRUCTIONS
@@ -51,7 +50,10 @@ class TitleMaker:
         task.add_done_callback(self._tasks.discard)
 
     async def _title(self, session_id: str, question: str) -> None:
-        title = await self._ask(question) if len(self._tasks) <= WAITING_MAX else ""
+        try:
+            title = await self._ask(question) if len(self._tasks) <= WAITING_MAX else ""
+        except asyncio.CancelledError:
+            title = ""  # The process stops; see close().
         try:
             async with self._database.statement() as connection:
                 await queries.set_first_title(connection, session_id=session_id, title=title or tidy_title(question))
@@ -63,7 +65,7 @@ class TitleMaker:
             async with self._at_once, asyncio.timeout(self._timeout_seconds):
                 result = await self._agent.run(question[:QUESTION_MAX_CHARACTERS])
                 return tidy_title(result.output)
-        except (AgentRunError, TimeoutError) as error:
+        except Exception as error:  # Whatever it is, the question serves as a title.
             log.warning("title_not_made", exc_info=error)
             return ""
 

@@ -26,12 +26,18 @@ from pydantic_ai.ui.vercel_ai.response_types import (
     ReasoningDeltaChunk,
     StartChunk,
     TextDeltaChunk,
+    ToolInputAvailableChunk,
+    ToolInputDeltaChunk,
+    ToolInputErrorChunk,
+    ToolInputStartChunk,
+    ToolOutputAvailableChunk,
+    ToolOutputErrorChunk,
 )
 
 from agent_api.agent.dependencies import AgentDependencies
 from agent_api.chat.failures import failure_message
 from agent_api.errors import InvalidRequest, MessageTooLarge, app_error_from_validation
-from agent_api.text import StorableText, clean_text
+from agent_api.text import StorableText, clean_json, clean_text
 
 STREAM_HEADERS = {
     "X-Vercel-AI-UI-Message-Stream": "v1",
@@ -39,6 +45,8 @@ STREAM_HEADERS = {
     # Otherwise nginx and its kin gather the events into larger pieces.
     "X-Accel-Buffering": "no",
 }
+TOOL_FAILED_MESSAGE = "The tool call failed."
+"""What a browser learns of it; the model is told more."""
 CLIENT_ID_MAX_CHARACTERS = 200
 SESSION_ID_MAX_CHARACTERS = 100
 
@@ -171,9 +179,17 @@ class AnswerStream(VercelAIEventStream[AgentDependencies, str]):
 
 
 def cleaned(chunk: BaseChunk) -> BaseChunk:
-    """The event with only text that can be stored and sent."""
-    if isinstance(chunk, TextDeltaChunk | ReasoningDeltaChunk):
-        chunk.delta = clean_text(chunk.delta)
+    """The event with only text that can be stored and sent, and that browsers may see."""
+    match chunk:
+        case TextDeltaChunk() | ReasoningDeltaChunk():
+            chunk.delta = clean_text(chunk.delta)
+        case ToolInputStartChunk() | ToolInputDeltaChunk() | ToolInputAvailableChunk() | ToolOutputAvailableChunk():
+            chunk = type(chunk).model_validate(clean_json(chunk.model_dump()))
+        case ToolInputErrorChunk() | ToolOutputErrorChunk():
+            chunk = type(chunk).model_validate(clean_json(chunk.model_dump()))
+            chunk.error_text = TOOL_FAILED_MESSAGE
+        case _:
+            pass
     return chunk
 
 
