@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import AsyncIterator
+from collections.abc import AsyncGenerator
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from uuid import UUID, uuid4
@@ -28,7 +28,7 @@ class Database:
         return self.cluster.dsn(role, self.name)
 
     @asynccontextmanager
-    async def connect(self, role: str = "postgres") -> AsyncIterator[asyncpg.Connection]:
+    async def connect(self, role: str = "postgres") -> AsyncGenerator[asyncpg.Connection, None]:
         connection = await asyncpg.connect(self.dsn(role), timeout=CONNECT_SECONDS_MAX)
         try:
             yield connection
@@ -36,7 +36,7 @@ class Database:
             await connection.close(timeout=CONNECT_SECONDS_MAX)
 
     @asynccontextmanager
-    async def superuser(self) -> AsyncIterator[asyncpg.Connection]:
+    async def superuser(self) -> AsyncGenerator[asyncpg.Connection, None]:
         async with self.connect(SUPERUSER) as connection:
             yield connection
 
@@ -63,7 +63,7 @@ class Database:
             await connection.execute("delete from auth.users where id = $1", user_id)
 
     @asynccontextmanager
-    async def acting(self, role: str, user_id: UUID | None = None) -> AsyncIterator[asyncpg.Connection]:
+    async def acting(self, role: str, user_id: UUID | None = None) -> AsyncGenerator[asyncpg.Connection, None]:
         """A connection that switched to `role` with a browser's claims, as PostgREST does; rolled back at the end."""
         claims = {"role": role} if user_id is None else {"role": role, "sub": str(user_id)}
         async with self.connect("authenticator") as connection:

@@ -12,7 +12,11 @@ FRESH_INSTALL = SQL_DIRECTORY / "0-all-tables.sql"
 FIRST_UPGRADE_SCRIPT = 10
 
 # Objects of extensions are none of ours; an older database holds them in public.
-_NOT_OF_EXTENSION = "not exists (select 1 from pg_depend as e where e.classid = '{catalog}'::regclass and e.objid = {oid} and e.deptype = 'e')"
+_NOT_OF_EXTENSION = """
+not exists (
+    select 1 from pg_depend as e where e.classid = '{catalog}'::regclass and e.objid = {oid} and e.deptype = 'e'
+)
+"""
 _PRIVILEGES = (
     "(select string_agg(format('%s=%s by %s', a.grantee::regrole, a.privilege_type, a.grantor::regrole), ', '"
     " order by a.grantee::regrole::text, a.privilege_type) from aclexplode({acl}) as a)"
@@ -20,7 +24,8 @@ _PRIVILEGES = (
 
 _TABLES = f"""
 select format('table %s', c.oid::regclass) as name,
-    concat_ws('; ', c.relkind::text, c.relowner::regrole, 'rls ' || c.relrowsecurity, 'forced ' || c.relforcerowsecurity,
+    concat_ws('; ', c.relkind::text, c.relowner::regrole,
+        'rls ' || c.relrowsecurity, 'forced ' || c.relforcerowsecurity,
         array_to_string(c.reloptions, ','), obj_description(c.oid, 'pg_class'),
         {_PRIVILEGES.format(acl="coalesce(c.relacl, acldefault('r', c.relowner))")}) as definition
 from pg_class as c
@@ -75,7 +80,8 @@ from pg_trigger as t join pg_class as c on c.oid = t.tgrelid
 where not t.tgisinternal and c.relnamespace in ('public'::regnamespace, 'auth'::regnamespace)
 """
 _PUBLICATIONS = """
-select format('publication %I of %I.%I', p.pubname, p.schemaname, p.tablename), concat_ws('; ', p.attnames::text, p.rowfilter)
+select format('publication %I of %I.%I', p.pubname, p.schemaname, p.tablename),
+    concat_ws('; ', p.attnames::text, p.rowfilter)
 from pg_publication_tables as p
 """
 _SCHEMAS = f"""

@@ -209,8 +209,8 @@ async def test_no_browser_key_calls_a_function_that_moves_tokens(world: World, r
             f"select private.move_tokens('{me}', 'grant', {amount}, 1, 'mine')",
             f"select private.add_grant('{me}', {amount}, 'adjustment', 'grant', 'mine')",
             f"select private.expire_due_grants('{me}', {amount})",
-            f"select public.begin_request('{me}', '{uuid4()}', '', 'x', 'submit-message', null, null, null, '{me}', 30, 5, 60)",
-            f"select public.settle_request('{me}', '{uuid4()}', '{me}', 'released', '', '{{}}', '', '', 0, 0, false, {amount})",
+            f"select public.begin_request('{me}', '{me}', '', 'x', 'submit-message', null, null, null, '{me}', 9,5,9)",
+            f"select public.settle_request('{me}', '{me}', '{me}', 'done', '', '{{}}', '', '', 0, 0, true, {amount})",
             "select public.audit_ledger()",
             f"select public.current_balance('{world.ben.id}')",
         ):
@@ -239,7 +239,7 @@ async def test_the_services_cannot_write_a_balance_or_the_ledger_past_the_functi
             f"insert into public.user_profiles (id, tokens) values ('{uuid4()}', 1000)",
             "update public.token_grants set remaining = 1000",
             "delete from public.token_grants",
-            "insert into public.transactions (user_id, transaction_type, tokens) values (gen_random_uuid(), 'grant', 5)",
+            f"insert into public.transactions (user_id, transaction_type, tokens) values ('{uuid4()}', 'grant', 5)",
             "update public.transactions set tokens = 0",
             "select private.move_tokens(gen_random_uuid(), 'grant', 5, 1, 'mine')",
         ):

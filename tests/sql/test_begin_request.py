@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator
+from collections.abc import AsyncGenerator, AsyncIterator
 from contextlib import asynccontextmanager
 from uuid import UUID, uuid4
 
@@ -32,7 +32,7 @@ async def ben(database: Database, connection: asyncpg.Connection) -> Turns:
 
 
 @asynccontextmanager
-async def refused(connection: asyncpg.Connection, sqlstate: str) -> AsyncIterator[None]:
+async def refused(connection: asyncpg.Connection, sqlstate: str) -> AsyncGenerator[None, None]:
     """Expects a refusal that leaves no row behind and costs nothing."""
     before = [await connection.fetchval(f"select count(*) from public.{table}") for table in TABLES_OF_A_TURN]
     with pytest.raises(asyncpg.PostgresError) as caught:

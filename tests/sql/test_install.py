@@ -92,7 +92,8 @@ async def test_the_owner_of_the_schema_is_no_superuser_and_owns_nothing_in_auth(
     async with database.connect() as connection:
         assert await connection.fetchval("select not rolsuper from pg_roles where rolname = current_user")
         assert await connection.fetchval(
-            "select count(*) = 0 from pg_class where relnamespace = 'auth'::regnamespace and relowner = 'postgres'::regrole"
+            "select count(*) = 0 from pg_class"
+            " where relnamespace = 'auth'::regnamespace and relowner = 'postgres'::regrole"
         )
         assert await connection.fetchval(
             "select bool_and(relowner = 'postgres'::regrole) from pg_class where oid in"

@@ -185,7 +185,8 @@ FAULTS = {
     "balance differs from lots": "update public.user_profiles set tokens = tokens + 1",
     "lots differ from ledger": "update public.token_grants set remaining = remaining - 1",
     "lot differs from its entries": (
-        "update public.token_grants set remaining = remaining + case key when 'a' then 1 else -1 end where key in ('a', 'b')"
+        "update public.token_grants set remaining = remaining + case key when 'a' then 1 else -1 end"
+        " where key in ('a', 'b')"
     ),
     "balance chain broken": "update public.transactions set balance_after = balance_after + 1 where key = 'b'",
     "entry names no lot of the person": "update public.transactions set grant_id = -1 where key = 'b'",
