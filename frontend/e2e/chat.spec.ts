@@ -48,19 +48,6 @@ test("a reload in mid-answer joins the answer again, without doubling or losing 
   expect(await ledgerOf(account.email)).toEqual(["signup_bonus 10", "consumption -1"])
 })
 
-test("a lost connection in mid-answer is joined again by itself", async ({ page, context }) => {
-  const account = await signUp(page)
-  await ask(page, "[[slow:chunks=60,ms=100]] go")
-  await expect(liveAnswer(page)).toContainText("word5")
-  await context.setOffline(true)
-  await expect(page.getByText("Connection lost. Reconnecting…")).toBeVisible()
-  await context.setOffline(false)
-  await expect(settledAnswers(page)).toContainText("word60")
-  const text = await settledAnswers(page).innerText()
-  expect(text.match(/word\d+/g)).toEqual(Array.from({ length: 60 }, (_, index) => `word${index + 1}`))
-  expect(await ledgerOf(account.email)).toEqual(["signup_bonus 10", "consumption -1"])
-})
-
 test("stop keeps what was written so far", async ({ page }) => {
   const account = await signUp(page)
   await ask(page, "[[slow:chunks=200,ms=100]] go")

@@ -108,3 +108,15 @@ export async function ledgerOf(email: string): Promise<string[]> {
   )
   return result.rows.map((row) => row.entry)
 }
+
+/** How the newest turn of an account stands. */
+export async function lastTurnOf(email: string): Promise<string | undefined> {
+  const result = await withDatabase((client) =>
+    client.query<{ status: string }>(
+      `select r.status from public.requests as r join public.user_profiles as p on p.id = r.user_id
+       where p.email = $1 order by r.timestamp desc limit 1`,
+      [email],
+    ),
+  )
+  return result.rows[0]?.status
+}

@@ -23,7 +23,7 @@ export function ToastProvider({ children }: { children: ReactNode }) {
   const context = useMemo(() => show, [show])
   return (
     <ToastContext value={context}>
-      <RadixToast.Provider duration={SHOWN_FOR_MS} swipeDirection="down">
+      <RadixToast.Provider duration={SHOWN_FOR_MS} swipeDirection="up">
         {children}
         {toasts.map((toast) => (
           <RadixToast.Root
@@ -48,7 +48,7 @@ export function ToastProvider({ children }: { children: ReactNode }) {
             </RadixToast.Close>
           </RadixToast.Root>
         ))}
-        <RadixToast.Viewport className="fixed bottom-4 left-4 z-50 flex w-[min(22rem,calc(100vw-2rem))] flex-col gap-2" />
+        <RadixToast.Viewport className="fixed top-16 left-1/2 z-50 flex w-[min(24rem,calc(100vw-2rem))] -translate-x-1/2 flex-col gap-2" />
       </RadixToast.Provider>
     </ToastContext>
   )

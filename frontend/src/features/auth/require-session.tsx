@@ -9,7 +9,9 @@ export function RequireSession() {
   const location = useLocation()
   if (session.status === "loading") return <Waiting label="Loading" />
   if (session.status === "signed-out") {
-    return <Navigate to={loginPath(location.pathname + location.search, session.expired)} replace />
+    // Whoever left on purpose may hand the tab to someone else: they begin at the beginning.
+    const next = session.why === "left" ? "/" : location.pathname + location.search
+    return <Navigate to={loginPath(next, session.why === "expired")} replace />
   }
   // Another person in the same tab starts with nothing of the one before.
   return <Outlet key={session.userId} />

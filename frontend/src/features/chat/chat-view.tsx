@@ -2,7 +2,9 @@ import { Button } from "@/components/ui/button"
 import { Notice } from "@/components/ui/notice"
 import { Waiting } from "@/components/ui/spinner"
 import { Composer, type ComposerHandle } from "@/features/chat/composer"
+import { settleDraft } from "@/features/chat/draft"
 import { EmptyChat } from "@/features/chat/empty-chat"
+import type { Failure } from "@/features/chat/failures"
 import { FailureNotice } from "@/features/chat/failure-notice"
 import { AnswerAnnouncer, MessageList, ScrollToEnd } from "@/features/chat/message-list"
 import { useConversation } from "@/features/chat/use-conversation"
@@ -17,10 +19,12 @@ type ChatViewProps = {
   sessionId: string
   branch: string | null
   isNew: boolean
+  /** The list of conversations, which hears of other tabs, says that an answer is being written. */
+  isListedAsRunning: boolean
   name: string | null
   onStart: () => void
   onAccepted: () => void
-  onRefused: () => void
+  onRefused: (failure: Failure) => void
   onSwitchBranch: (messageId: string) => void
   onBalance: (tokens: number) => void
   onTurnEnd: () => void
@@ -63,19 +67,27 @@ function LoadFailure({ error, onRetry }: { error: Error; onRetry: () => void }) 
 export function ChatView(props: ChatViewProps) {
   const { sessionId, isNew } = props
   const composer = useRef<ComposerHandle>(null)
+  const draftKey = isNew ? "new" : sessionId
+  const sent = useRef<{ draftKey: string; text: string } | null>(null)
   const stick = useRef<StickToBottomContext>(null)
   const conversation = useConversation({
     sessionId,
     branch: props.branch,
     isNew,
+    isListedAsRunning: props.isListedAsRunning,
     onStart: props.onStart,
-    onAccepted: props.onAccepted,
+    onAccepted: () => {
+      if (sent.current) settleDraft(sent.current.draftKey, sent.current.text)
+      sent.current = null
+      props.onAccepted()
+    },
     onBalance: props.onBalance,
     onTurnEnd: props.onTurnEnd,
-    onRefused: (text) => {
+    onRefused: (text, found) => {
+      sent.current = null
       // What was typed meanwhile is worth more than what was refused.
       if (text !== "" && composer.current?.text() === "") composer.current.put(text)
-      props.onRefused()
+      props.onRefused(found)
     },
   })
   const { messages, stored, failure, isBusy } = conversation
@@ -85,17 +97,17 @@ export function ChatView(props: ChatViewProps) {
     // The refused text stands in the composer and may have been changed there: then that is what is sent.
     const typed = composer.current?.text().trim() ?? ""
     const refused = conversation.refusedText()
-    if (refused !== null && typed !== "" && typed !== refused) {
-      composer.current?.put("")
-      void conversation.send(typed)
+    if (refused === null) {
+      void conversation.retry()
       return
     }
-    if (refused !== null) composer.current?.put("")
-    void conversation.retry()
+    composer.current?.take()
+    sent.current = { draftKey, text: typed === "" ? refused : typed }
+    void (typed === "" || typed === refused ? conversation.retry() : conversation.send(typed))
   }
 
   const notice = failure ? (
-    <FailureNotice failure={failure} onRetry={retry} onWatch={() => void conversation.watch()} onDismiss={conversation.dismiss} />
+    <FailureNotice failure={failure} onRetry={retry} isBusy={isBusy} onWatch={() => void conversation.watch()} onDismiss={conversation.dismiss} />
   ) : null
 
   return (
@@ -141,13 +153,14 @@ export function ChatView(props: ChatViewProps) {
           </p>
         ) : null}
         <Composer
-          draftKey={isNew ? "new" : sessionId}
+          draftKey={draftKey}
           handle={composer}
           isBusy={isBusy}
           isStopping={conversation.isStopping}
           isBlocked={blockedSeconds > 0 || (stored.error !== null && messages.length === 0)}
           onSend={(text) => {
             void stick.current?.scrollToBottom()
+            sent.current = { draftKey, text }
             void conversation.send(text)
           }}
           onStop={() => void conversation.stop()}

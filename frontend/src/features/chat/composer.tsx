@@ -3,7 +3,7 @@ import { readDraft, writeDraft } from "@/features/chat/draft"
 import { ArrowUp, Square } from "lucide-react"
 import { useEffect, useImperativeHandle, useRef, useState, type Ref } from "react"
 
-export type ComposerHandle = { focus: () => void; put: (text: string) => void; text: () => string }
+export type ComposerHandle = { focus: () => void; put: (text: string) => void; take: () => void; text: () => string }
 
 type ComposerProps = {
   draftKey: string
@@ -35,13 +35,14 @@ export function Composer({ draftKey, handle, isBusy, isStopping, isBlocked, onSe
     element.style.height = `${Math.min(element.scrollHeight, ROWS_MAX_PX)}px`
   }, [text])
 
-  useImperativeHandle(handle, () => ({ focus: () => area.current?.focus(), put: change, text: () => text }))
+  useImperativeHandle(handle, () => ({ focus: () => area.current?.focus(), put: change, take: () => setText(""), text: () => text }))
 
   const canSend = text.trim() !== "" && !isBusy && !isBlocked
   const send = () => {
     if (!canSend) return
     const question = text.trim()
-    change("")
+    // Only from the screen: it stays stored until the server has it, see settleDraft.
+    setText("")
     onSend(question)
   }
 

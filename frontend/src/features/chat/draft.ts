@@ -18,6 +18,11 @@ export function writeDraft(key: string, text: string): void {
   }
 }
 
+/** Forgets a draft that has arrived, unless something else was typed meanwhile. */
+export function settleDraft(key: string, sent: string): void {
+  if (readDraft(key).trim() === sent) writeDraft(key, "")
+}
+
 /** Called on sign-out: the next person at this tab reads nobody's unsent text. */
 export function clearDrafts(): void {
   try {

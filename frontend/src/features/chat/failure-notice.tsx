@@ -5,7 +5,7 @@ import { useCountdown } from "@/features/chat/use-countdown"
 import { CloudOff, Coins, Hourglass, LogIn, MessageSquareDashed, ScrollText, ServerCrash, Unplug } from "lucide-react"
 import { Link } from "react-router"
 
-type FailureNoticeProps = { failure: Failure; onRetry: () => void; onWatch: () => void; onDismiss: () => void }
+type FailureNoticeProps = { failure: Failure; isBusy: boolean; onRetry: () => void; onWatch: () => void; onDismiss: () => void }
 
 function RateLimited({ retryAt, onRetry, onDismiss }: { retryAt: number; onRetry: () => void; onDismiss: () => void }) {
   const seconds = useCountdown(retryAt)
@@ -22,7 +22,7 @@ function RateLimited({ retryAt, onRetry, onDismiss }: { retryAt: number; onRetry
 }
 
 /** One clear state for every refusal: what happened, what it cost, and what to do now. */
-export function FailureNotice({ failure, onRetry, onWatch, onDismiss }: FailureNoticeProps) {
+export function FailureNotice({ failure, isBusy, onRetry, onWatch, onDismiss }: FailureNoticeProps) {
   const retry = (label: string) => (
     <Button size="small" look="outline" onClick={onRetry}>
       {label}
@@ -72,12 +72,14 @@ export function FailureNotice({ failure, onRetry, onWatch, onDismiss }: FailureN
           title="Another answer is being written in this conversation"
           onDismiss={onDismiss}
           actions={
-            <Button size="small" onClick={onWatch}>
-              Watch it
-            </Button>
+            isBusy ? null : (
+              <Button size="small" onClick={onWatch}>
+                Watch it
+              </Button>
+            )
           }
         >
-          It may have been asked in another tab. Your question was not sent and nothing was charged.
+          It may have been asked in another tab. Yours was not sent: it waits in the box below.
         </Notice>
       )
     case "too-long":

@@ -16,10 +16,11 @@ type Options = {
   sessionId: string
   branch: string | null
   isNew: boolean
+  isListedAsRunning: boolean
   onStart: () => void
   onAccepted: () => void
   /** The question was not taken in; `text` is what to put back before the person's eyes. */
-  onRefused: (text: string) => void
+  onRefused: (text: string, failure: Failure) => void
   onBalance: (tokens: number) => void
   onTurnEnd: () => void
 }
@@ -74,7 +75,6 @@ export function useConversation(options: Options) {
   /** Runs one turn to its end and sees to what it leaves behind. */
   async function follow(turn: () => Promise<void>): Promise<Failure | null> {
     outcome.current = noOutcome()
-    setFailure(null)
     await turn()
     setLink("up")
     setIsStopping(false)
@@ -94,6 +94,7 @@ export function useConversation(options: Options) {
     const requestId = (isRepeat ? unsent.current?.requestId : undefined) ?? crypto.randomUUID()
     unsent.current = { action, requestId }
     const settings = { body: { request_id: requestId } }
+    setFailure(null)
     options.onStart()
     const found = await follow(() => {
       if (action.kind === "regenerate") return chat.regenerate({ messageId: action.messageId, ...settings })
@@ -103,7 +104,7 @@ export function useConversation(options: Options) {
     if (found && wasNotAccepted(found)) {
       chat.setMessages(before)
       chat.clearError()
-      options.onRefused(action.kind === "regenerate" ? "" : action.text)
+      options.onRefused(action.kind === "regenerate" ? "" : action.text, found)
       return
     }
     unsent.current = null
@@ -120,6 +121,8 @@ export function useConversation(options: Options) {
   async function attach(): Promise<void> {
     if (isBusy) return
     setIsAttaching(true)
+    // That another answer is in the way stays true until it is whole.
+    setFailure((current) => (current?.kind === "busy" ? current : null))
     try {
       await follow(() => chat.resumeStream())
       // Nothing to join: it ended meanwhile, or another machine writes it and has nothing yet.
@@ -127,6 +130,7 @@ export function useConversation(options: Options) {
     } finally {
       setIsAttaching(false)
     }
+    setFailure((current) => (current?.kind === "busy" ? null : current))
     await finishTurn()
   }
 
@@ -149,6 +153,14 @@ export function useConversation(options: Options) {
   useEffect(() => {
     if (chat.status === "streaming") announceStart()
   }, [chat.status])
+
+  // Asked in another tab: reading the stored messages finds the turn and joins it.
+  const lookForTurn = useEffectEvent(() => {
+    if (!isBusy && exists) void stored.refresh()
+  })
+  useEffect(() => {
+    if (options.isListedAsRunning) lookForTurn()
+  }, [options.isListedAsRunning])
 
   const balance = isRunning ? chat.messages.at(-1)?.metadata?.balance : undefined
   const announceBalance = useEffectEvent(options.onBalance)
@@ -180,7 +192,6 @@ export function useConversation(options: Options) {
       return action && action.kind !== "regenerate" ? action.text : null
     },
     watch: async () => {
-      setFailure(null)
       setExists(true)
       await stored.refresh()
     },

@@ -2,7 +2,7 @@ import { watchBalance } from "@/features/tokens/balance-stream"
 import { authorizedFetch } from "@/lib/api/client"
 import { fetchBalance } from "@/lib/api/tokens"
 import { getConfig } from "@/lib/config"
-import { createContext, useContext, useEffect, useEffectEvent, useMemo, useState, type ReactNode } from "react"
+import { createContext, useCallback, useContext, useEffect, useEffectEvent, useMemo, useState, type ReactNode } from "react"
 
 type Balance = {
   /** Null until the server told it for the first time. */
@@ -10,9 +10,11 @@ type Balance = {
   isLive: boolean
   /** Takes over a balance that came another way, such as with the end of an answer. */
   setTokens: (tokens: number) => void
+  /** Asks the server once more, when there is reason to doubt the figure. */
+  reread: () => void
 }
 
-const BalanceContext = createContext<Balance>({ tokens: null, isLive: false, setTokens: () => undefined })
+const BalanceContext = createContext<Balance>({ tokens: null, isLive: false, setTokens: () => undefined, reread: () => undefined })
 
 export function useBalance(): Balance {
   return useContext(BalanceContext)
@@ -36,6 +38,14 @@ export function BalanceProvider({ children, onChange }: BalanceProviderProps) {
   const [isLive, setIsLive] = useState(false)
   const isVisible = useIsVisible()
 
+  const reread = useCallback(() => {
+    fetchBalance().then(
+      (balance) => setTokens(balance.tokens),
+      // The stream keeps trying and shows whether the figure is fresh.
+      () => undefined,
+    )
+  }, [])
+
   useEffect(() => {
     if (!isVisible) return
     const leaving = new AbortController()
@@ -50,13 +60,6 @@ export function BalanceProvider({ children, onChange }: BalanceProviderProps) {
       onLive: setIsLive,
       signal,
     })
-    const reread = () => {
-      fetchBalance(signal).then(
-        (balance) => setTokens(balance.tokens),
-        // The stream keeps trying and shows whether the figure is fresh.
-        () => undefined,
-      )
-    }
     const goStale = () => setIsLive(false)
     addEventListener("focus", reread)
     addEventListener("offline", goStale)
@@ -65,13 +68,13 @@ export function BalanceProvider({ children, onChange }: BalanceProviderProps) {
       removeEventListener("focus", reread)
       removeEventListener("offline", goStale)
     }
-  }, [isVisible])
+  }, [isVisible, reread])
 
   const announce = useEffectEvent(onChange)
   useEffect(() => {
     if (tokens !== null) announce()
   }, [tokens])
 
-  const balance = useMemo(() => ({ tokens, isLive, setTokens }), [tokens, isLive])
+  const balance = useMemo(() => ({ tokens, isLive, setTokens, reread }), [tokens, isLive, reread])
   return <BalanceContext value={balance}>{children}</BalanceContext>
 }

@@ -8,7 +8,7 @@ import { ApiError, NetworkError } from "@/lib/errors"
  */
 export type SessionState =
   | { status: "loading" }
-  | { status: "signed-out"; expired: boolean }
+  | { status: "signed-out"; why: "never-in" | "left" | "expired" }
   | { status: "signed-in"; userId: string; email: string }
 
 let client: GoTrueClient | undefined
@@ -42,7 +42,7 @@ function publish(session: Session | null): void {
     state = { status: "signed-in", userId: id, email: email ?? "" }
   } else {
     if (previous.status === "signed-out") return
-    state = { status: "signed-out", expired: previous.status === "signed-in" && !leavingOnPurpose }
+    state = { status: "signed-out", why: previous.status === "loading" ? "never-in" : leavingOnPurpose ? "left" : "expired" }
   }
   leavingOnPurpose = false
   listeners.forEach((listener) => listener())

@@ -1,0 +1,74 @@
+import type { Page } from "@playwright/test"
+import { ask, balance, composer, expect, lastTurnOf, ledgerOf, liveAnswer, questions, settledAnswers, signUp, test as base } from "./support/app"
+import { Cable } from "./support/cable"
+
+const test = base.extend<{ cable: Cable; page: Page }>({
+  cable: async ({}, use) => {
+    const cable = await Cable.lay()
+    await use(cable)
+    await cable.remove()
+  },
+  context: async ({ browser, cable, baseURL }, use) => {
+    const context = await browser.newContext({ baseURL, proxy: { server: cable.address } })
+    await use(context)
+    await context.close()
+  },
+})
+
+const countedTo = (last: number) => Array.from({ length: last }, (_, index) => `word${index + 1}`)
+const wordsOf = async (page: Page) => (await settledAnswers(page).innerText()).match(/word\d+/g)
+const reconnecting = (page: Page) => page.getByText("Connection lost. Reconnecting…")
+
+test("a line that breaks in mid-answer is joined again where it broke", async ({ page, cable }) => {
+  const account = await signUp(page)
+  await ask(page, "[[slow:chunks=80,ms=100]] go")
+  await expect(liveAnswer(page)).toContainText("word5")
+  cable.cut()
+  await expect(reconnecting(page)).toBeVisible()
+  await expect(page.getByTestId("balance")).toHaveAttribute("data-live", "false")
+  await expect(liveAnswer(page)).toContainText("word5")
+  cable.mend()
+  await expect(reconnecting(page)).toHaveCount(0)
+  await expect(page.getByTestId("balance")).toHaveAttribute("data-live", "true")
+  await expect(settledAnswers(page)).toContainText("word80")
+  expect(await wordsOf(page)).toEqual(countedTo(80))
+  expect(await ledgerOf(account.email)).toEqual(["signup_bonus 10", "consumption -1"])
+})
+
+test("an answer that ended while the line was down is there afterwards", async ({ page, cable }) => {
+  const account = await signUp(page)
+  await ask(page, "[[slow:chunks=20,ms=100]] go")
+  await expect(liveAnswer(page)).toContainText("word3")
+  cable.cut()
+  await expect(reconnecting(page)).toBeVisible()
+  await expect.poll(() => lastTurnOf(account.email)).toBe("done")
+  cable.mend()
+  await expect(settledAnswers(page)).toContainText("word20")
+  expect(await wordsOf(page)).toEqual(countedTo(20))
+})
+
+test("a question asked without a line is sent, once, when the line is back", async ({ page, cable }) => {
+  const account = await signUp(page)
+  await expect(balance(page)).toHaveText("10")
+  cable.cut()
+  await ask(page, "[[echo]] from the tunnel")
+  await expect(reconnecting(page)).toBeVisible()
+  cable.mend()
+  await expect(settledAnswers(page)).toHaveText(/from the tunnel/)
+  await expect(questions(page)).toHaveCount(1)
+  expect(await ledgerOf(account.email)).toEqual(["signup_bonus 10", "consumption -1"])
+})
+
+test("when the line stays away the question goes back to the composer and can be sent later", async ({ page, cable }) => {
+  const account = await signUp(page)
+  cable.cut()
+  await ask(page, "[[echo]] from the tunnel")
+  await expect(page.getByText("The server cannot be reached")).toBeVisible({ timeout: 40_000 })
+  await expect(composer(page)).toHaveValue("[[echo]] from the tunnel")
+  await expect(page).toHaveURL(/\/$/)
+  cable.mend()
+  await page.getByRole("button", { name: "Try again" }).click()
+  await expect(settledAnswers(page)).toHaveText(/from the tunnel/)
+  await expect(composer(page)).toHaveValue("")
+  expect(await ledgerOf(account.email)).toEqual(["signup_bonus 10", "consumption -1"])
+})
