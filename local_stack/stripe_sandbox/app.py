@@ -12,7 +12,7 @@ from starlette.responses import JSONResponse, Response
 from starlette.routing import Route
 
 from local_stack.stripe_sandbox.control import control_routes
-from local_stack.stripe_sandbox.dispatcher import answer, answer_unknown
+from local_stack.stripe_sandbox.dispatcher import answer, answer_crash, answer_unknown
 from local_stack.stripe_sandbox.endpoints import Endpoint
 from local_stack.stripe_sandbox.guard import LoopbackOnly
 from local_stack.stripe_sandbox.pages.routes import page_routes
@@ -82,6 +82,7 @@ def create_app(settings: Settings) -> Starlette:
             *control_routes(sandbox, sender),
         ],
         middleware=[Middleware(LoopbackOnly)],
+        exception_handlers={500: answer_crash},
         lifespan=lifespan,
     )
 

@@ -56,7 +56,11 @@ class Card:
 
     @property
     def grouped(self) -> str:
-        return " ".join(re.findall(".{1,4}", self.number))
+        return " ".join(re.findall(".{4}", self.number)) if self.brand != "amex" else _grouped_amex(self.number)
+
+
+def _grouped_amex(number: str) -> str:
+    return f"{number[:4]} {number[4:10]} {number[10:]}"
 
 
 CARDS = (

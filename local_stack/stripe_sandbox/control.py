@@ -1,6 +1,7 @@
 """The controls a test or a person has over the sandbox: JSON for tests, forms for the page at /sandbox."""
 
 import json
+import math
 import time
 from collections.abc import Awaitable, Callable
 from typing import Any, TypeAlias
@@ -149,9 +150,10 @@ def control_routes(sandbox: Sandbox, sender: Sender) -> list[Route]:
 def _number(request: Request, name: str, default: float, highest: float) -> float:
     """A number of the query, at most `highest`; one that cannot be read is the default."""
     try:
-        return min(max(float(request.query_params.get(name, default)), 0), highest)
+        number = float(request.query_params.get(name, default))
     except ValueError:
         return default
+    return min(max(number, 0), highest) if math.isfinite(number) else default
 
 
 def _handler(sandbox: Sandbox, act: Act) -> Handle:

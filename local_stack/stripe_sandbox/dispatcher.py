@@ -65,6 +65,12 @@ async def answer(sandbox: Sandbox, endpoint: Endpoint, request: Request) -> Resp
     return response
 
 
+async def answer_crash(_: Request, __: Exception) -> Response:
+    """A fault of the sandbox itself, in a shape that clients understand; the server logs it."""
+    error = StripeError(500, "The local sandbox has a fault; its log says more.", type="api_error")
+    return _labelled(JSONResponse(error.body(), 500), new_id("request"), None)
+
+
 async def answer_unknown(sandbox: Sandbox, request: Request) -> Response:
     """Nothing at this address, said in Stripe's words."""
     message = f"Unrecognized request URL ({request.method}: {request.url.path}). The local sandbox does not know it."
@@ -174,6 +180,5 @@ def _labelled(response: Response, request_id: str, key: str | None) -> Response:
     response.headers["Request-Id"] = request_id
     response.headers["Stripe-Version"] = API_VERSION
     if key is not None:
-        # Header values are Latin-1; whatever else was sent is not repeated.
         response.headers["Idempotency-Key"] = key
     return response

@@ -28,9 +28,8 @@ def checkout_page(
 <h1 id="order">Pay {escape(lines[0]["description"])}</h1>
 <p class="amount">{escape(amount)}</p>
 <ul class="lines">{"".join(_line(line) for line in lines)}</ul>
-{_test_cards(session["id"])}
 </section>
-<section class="card" aria-labelledby="card-heading">
+<section class="card pay" aria-labelledby="card-heading">
 <h2 id="card-heading">Pay with card</h2>
 {_summary(form, failure)}
 <form method="post" action="/c/pay/{escape(session["id"])}" novalidate>
@@ -44,6 +43,7 @@ def checkout_page(
 <button class="wide" type="submit">Pay {escape(amount)}</button>
 </form>
 </section>
+{_test_cards(session["id"])}
 </div>"""
     return page(f"Pay {amount}", main, status=status)
 
@@ -66,10 +66,10 @@ def _test_cards(session_id: str) -> str:
         f"<td>{escape(card.summary)}</td></tr>"
         for card in CARDS
     )
-    return f"""<details open><summary>Test cards</summary>
+    return f"""<section><details open><summary>Test cards</summary>
 <p class="muted">Any future date, any CVC. Choosing a number fills in the form.</p>
 <div class="scroll"><table><thead><tr><th scope="col">Number</th><th scope="col">What happens</th></tr></thead>
-<tbody>{rows}</tbody></table></div></details>"""
+<tbody>{rows}</tbody></table></div></details></section>"""
 
 
 def _summary(form: CardForm, failure: str | None) -> str:

@@ -137,8 +137,7 @@ def _create(context: Context, parameters: JsonObject, _: str) -> JsonObject | Re
 
 def _confirm(context: Context, parameters: JsonObject, id: str) -> JsonObject | Reply:
     intent = context.store.get("payment_intent", id)
-    if not is_open(intent):
-        raise _unexpected_state(intent, "confirm")
+    _require_open(context, intent, "confirm")
     hidden = context.store.hidden(id)
     if parameters.get("return_url"):
         context.store.save_hidden(id, {**hidden, "return_url": parameters["return_url"]})
@@ -190,14 +189,17 @@ def _update(context: Context, parameters: JsonObject, id: str) -> JsonObject:
 
 def _cancel(context: Context, parameters: JsonObject, id: str) -> JsonObject:
     intent = context.store.get("payment_intent", id)
-    if not is_open(intent):
-        raise _unexpected_state(intent, "cancel")
+    _require_open(context, intent, "cancel")
     return cancel_intent(context, intent, reason=parameters.get("cancellation_reason"))
 
 
-def _unexpected_state(intent: JsonObject, act: str) -> Exception:
-    message = f"You cannot {act} this PaymentIntent because it has a status of {intent['status']}."
-    return refused(message, code="payment_intent_unexpected_state")
+def _require_open(context: Context, intent: JsonObject, act: str) -> None:
+    if not is_open(intent):
+        message = f"You cannot {act} this PaymentIntent because it has a status of {intent['status']}."
+        raise refused(message, code="payment_intent_unexpected_state")
+    if context.store.select("checkout.session", fields={"payment_intent": intent["id"]}):
+        message = f"You cannot {act} this PaymentIntent because it belongs to a Checkout Session: expire that instead."
+        raise refused(message, code="payment_intent_unexpected_state")
 
 
 def _retrieve(context: Context, _: JsonObject, id: str) -> JsonObject:

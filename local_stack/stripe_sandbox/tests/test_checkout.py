@@ -151,6 +151,17 @@ async def test_paying_twice_charges_once(client: stripe.StripeClient, sandbox: R
     assert "You&#x27;re all done here" in (await sandbox.http.get(f"/c/pay/{session['id']}")).text
 
 
+async def test_the_intent_of_a_session_is_left_to_the_session(
+    client: stripe.StripeClient, sandbox: RunningSandbox
+) -> None:
+    session = await open_session(client)
+    await submit(sandbox, session, "4000 0000 0000 0002")
+    intent = (await client.v1.payment_intents.list_async()).data[0]
+    with pytest.raises(stripe.InvalidRequestError, match="belongs to a Checkout Session"):
+        await client.v1.payment_intents.cancel_async(intent.id)
+    assert (await submit(sandbox, session, SUCCESS)).status_code == 303
+
+
 async def test_an_expired_session_cannot_be_paid(client: stripe.StripeClient, sandbox: RunningSandbox) -> None:
     session = await open_session(client)
     await submit(sandbox, session, "4000 0000 0000 0002")
