@@ -72,7 +72,9 @@ class Configuration:
 
     def needed_ports(self) -> list[Port]:
         """The ports of what this stack starts itself."""
-        unused: set[str] = {"stripe"}
+        unused: set[str] = set()
+        if self.own_stripe:
+            unused.add("stripe")
         if self.own_database:
             unused |= {"auth", "postgres"}
         if self.own_chat_model and self.own_embedding_model:

@@ -170,6 +170,9 @@ def _start_all(configuration: Configuration, node: Node, supervisor: Supervisor,
     if not (configuration.own_chat_model and configuration.own_embedding_model):
         console.event("starting the demo model")
         supervisor.start(stack.model())
+    if not configuration.own_stripe:
+        console.event("starting the Stripe sandbox")
+        supervisor.start(stack.stripe())
     configuration.watch_directory.mkdir(parents=True, exist_ok=True)
     site.build_site(node, configuration, site_environment, console, configuration.workspace.log("setup-site"))
     supervisor.wait_until_healthy()
@@ -190,6 +193,8 @@ def _print_summary(configuration: Configuration, console: Console) -> None:
         simulated.append("the model: an offline demo that quotes what its tools return")
     if not configuration.own_embedding_model:
         simulated.append("embeddings: MiniLM, 384 dimensions, on this machine")
+    if not configuration.own_stripe:
+        simulated.append(f"Stripe: no money moves; payments and refunds at {configuration.address('stripe')}/sandbox")
     own = sorted(name for name in configuration.own if name in configuration.service_environment(""))
     root = configuration.workspace.root
     console.line()
@@ -268,6 +273,9 @@ def _wipe(workspace: Workspace) -> None:
     shutil.rmtree(workspace.logs, ignore_errors=True)
     workspace.secrets_file.unlink(missing_ok=True)
     workspace.env_file.unlink(missing_ok=True)
+    # SQLite keeps what is not merged yet beside its file.
+    for file in workspace.root.glob(f"{workspace.stripe_file.name}*"):
+        file.unlink()
 
 
 def _ready_pid(workspace: Workspace) -> int | None:

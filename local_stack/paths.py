@@ -33,6 +33,10 @@ class Workspace:
         return self.root / "secrets.json"
 
     @property
+    def stripe_file(self) -> Path:
+        return self.root / "stripe.sqlite"
+
+    @property
     def lock_file(self) -> Path:
         return self.root / "lock"
 

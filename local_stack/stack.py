@@ -74,6 +74,23 @@ class Stack:
             health_path="/health",
         )
 
+    def stripe(self) -> Service:
+        configuration = self.configuration
+        state = configuration.workspace.stripe_file
+        port = str(configuration.ports["stripe"].number)
+        return self._service(
+            "stripe",
+            "Stripe sandbox",
+            [environments.STACK.python, "-m", "local_stack.stripe_sandbox", "--port", port, "--state", state],
+            cwd=REPOSITORY,
+            health_path="/health",
+            environment=lambda: {
+                "STRIPE_SECRET_KEY": configuration.secrets.stripe_secret_key,
+                "STRIPE_WEBHOOK_SECRET": configuration.secrets.stripe_webhook_secret,
+                "STRIPE_SANDBOX_WEBHOOK_URL": f"{configuration.address('api')}/api/webhook/stripe",
+            },
+        )
+
     def api(self, services_environment: Mapping[str, str]) -> Service:
         port = str(self.configuration.ports["api"].number)
         return self._service(

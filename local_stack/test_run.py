@@ -24,11 +24,12 @@ from local_stack.embedded import (
     signals_end_the_run,
 )
 from local_stack.env_files import read_env_file
-from local_stack.node import Node
+from local_stack.node import Node, ensure_packages
 from local_stack.paths import EMBEDDED_HOME, REPOSITORY, Workspace, relative
 from local_stack.processes import free_ports
 
 FRONTEND = REPOSITORY / "frontend"
+STRIPE_SANDBOX = REPOSITORY / "local_stack" / "stripe_sandbox"
 CHROMIUM_NAMES = ("chromium", "chromium-browser", "google-chrome", "google-chrome-stable")
 
 
@@ -76,6 +77,8 @@ def run_tests() -> int:
             _heading("set up")
             node = prepare_environments(configuration, console)
             environments.ensure(environments.DEV, console, workspace.log("setup-dev"))
+            # The official Stripe CLI, which only tests of the sandbox use.
+            ensure_packages(node, STRIPE_SANDBOX, "npm packages of the Stripe CLI", console, workspace.log("setup-stripe"))
             _run_python_checks(results)
             _run_site_checks(results, node)
             _run_browser_tests(results, configuration, console, node)

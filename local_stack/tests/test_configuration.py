@@ -53,7 +53,9 @@ def test_a_copied_example_without_a_key_still_starts_the_demo_model(tmp_path: Pa
 
 
 def test_an_own_stripe_key_never_meets_the_sandbox(tmp_path: Path) -> None:
-    environment = configure(tmp_path, STRIPE_SECRET_KEY="sk_test_mine").service_environment("")
+    configuration = configure(tmp_path, STRIPE_SECRET_KEY="sk_test_mine")
+    assert "EMBEDDED_STRIPE_PORT" not in [port.setting for port in configuration.needed_ports()]
+    environment = configuration.service_environment("")
     assert environment["STRIPE_SECRET_KEY"] == "sk_test_mine"
     assert "STRIPE_API_BASE" not in environment
 
