@@ -78,7 +78,8 @@ def run_tests() -> int:
             node = prepare_environments(configuration, console)
             environments.ensure(environments.DEV, console, workspace.log("setup-dev"))
             # The official Stripe CLI, which only tests of the sandbox use.
-            ensure_packages(node, STRIPE_SANDBOX, "npm packages of the Stripe CLI", console, workspace.log("setup-stripe"))
+            log = workspace.log("setup-stripe")
+            ensure_packages(node, STRIPE_SANDBOX, "npm packages of the Stripe CLI", console, log)
             _run_python_checks(results)
             _run_site_checks(results, node)
             _run_browser_tests(results, configuration, console, node)
