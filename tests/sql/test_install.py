@@ -101,6 +101,15 @@ async def test_the_owner_of_the_schema_is_no_superuser_and_owns_nothing_in_auth(
         )
 
 
+async def test_an_install_needs_no_right_on_schema_extensions_but_usage(empty_database: Database) -> None:
+    empty_database.cluster.run_sql(
+        "alter schema extensions owner to supabase_admin; revoke all on schema extensions from postgres;"
+        "grant usage on schema extensions to postgres, anon, authenticated, service_role;",
+        database=empty_database.name,
+    )
+    apply(empty_database, *all_scripts(), FRESH_INSTALL)
+
+
 async def test_accounts_made_before_the_install_get_a_profile(empty_database: Database) -> None:
     user_id = await empty_database.add_user(full_name="Ada", email="ada@example.test")
     apply(empty_database, *all_scripts())
