@@ -74,6 +74,7 @@ export async function askAndWait(page: Page, text: string): Promise<void> {
   const before = await settledAnswers(page).count()
   await ask(page, text)
   await expect(settledAnswers(page)).toHaveCount(before + 1)
+  await expect(page).toHaveURL(/\/c\//)
 }
 
 async function withDatabase<Result>(work: (client: Client) => Promise<Result>): Promise<Result> {

@@ -79,14 +79,14 @@ export function createResilientFetch(options: ResilientFetchOptions) {
 
     async function pump(sink: ReadableStreamDefaultController<Uint8Array>) {
       let response = first
-      while (response.body) {
+      // 204: settled while nobody listened. Browsers give even that an (empty) body.
+      while (response.body && response.status !== 204) {
         try {
           await forward(response.body, sink)
         } catch (error) {
           signal.throwIfAborted()
           if (!(error instanceof TypeError) && !isAbort(error)) throw error
         }
-        // Over, or settled while nobody listened (204 has no body): the stored answer tells the rest.
         if (isOver || signal.aborted) break
         options.onLinkChange("down")
         await waitOrOnline(backoffMs(attempts), signal)

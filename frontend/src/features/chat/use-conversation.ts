@@ -43,6 +43,7 @@ export function useConversation(options: Options) {
   const [isAttaching, setIsAttaching] = useState(false)
   const [isStopping, setIsStopping] = useState(false)
   const outcome = useRef(noOutcome())
+  const isAnnounced = useRef(false)
   const unsent = useRef<{ action: Action; requestId: string } | null>(null)
 
   const transport = useMemo(() => createTransport(sessionId, setLink), [sessionId])
@@ -95,6 +96,7 @@ export function useConversation(options: Options) {
     unsent.current = { action, requestId }
     const settings = { body: { request_id: requestId } }
     setFailure(null)
+    isAnnounced.current = false
     options.onStart()
     const found = await follow(() => {
       if (action.kind === "regenerate") return chat.regenerate({ messageId: action.messageId, ...settings })
@@ -111,7 +113,15 @@ export function useConversation(options: Options) {
     await finishTurn()
   }
 
+  /** The server has the question: told once a turn, and also when the whole answer came between two renders. */
+  function announceAccepted(): void {
+    if (isAnnounced.current) return
+    isAnnounced.current = true
+    options.onAccepted()
+  }
+
   async function finishTurn(): Promise<void> {
+    announceAccepted()
     setExists(true)
     options.onTurnEnd()
     await stored.refresh()
@@ -149,7 +159,7 @@ export function useConversation(options: Options) {
     setIsStopping(false)
   }
 
-  const announceStart = useEffectEvent(options.onAccepted)
+  const announceStart = useEffectEvent(announceAccepted)
   useEffect(() => {
     if (chat.status === "streaming") announceStart()
   }, [chat.status])

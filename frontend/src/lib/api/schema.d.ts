@@ -259,6 +259,186 @@ export interface paths {
         patch?: never;
         trace?: never;
     };
+    "/api/token-packages": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * Packs for sale
+         * @description Return every pack with its price; the same table is charged by.
+         */
+        get: operations["list_packages_api_token_packages_get"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/checkout": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /**
+         * Begin or continue a purchase
+         * @description Return the address of the hosted page; the same `purchase_id` gets the same page and is charged once.
+         */
+        post: operations["start_checkout_api_checkout_post"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/purchases/{purchase_id}": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * One purchase
+         * @description Return what the server knows. Tokens are there once `status` is `paid`, never before.
+         */
+        get: operations["get_purchase_api_purchases__purchase_id__get"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/purchases": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * Purchases
+         * @description Return one page of the caller's purchases, newest first.
+         */
+        get: operations["list_purchases_api_purchases_get"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/usage": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * Tokens by day, month and conversation
+         * @description Return what was bought, spent and given back in a range of at most 366 days, and the turns that cost it.
+         */
+        get: operations["get_usage_api_usage_get"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/webhook/stripe": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /**
+         * Stripe's events
+         * @description Verify, keep and apply an event. 2xx: done for good. 5xx: send it again; nothing is applied twice.
+         */
+        post: operations["receive_stripe_event_api_webhook_stripe_post"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/admin/stripe-events": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * The inbox of Stripe's events
+         * @description Return one page of events, newest first, without what they hold about people.
+         */
+        get: operations["list_stripe_events_api_admin_stripe_events_get"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/admin/stripe-events/{event_id}/reapply": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /**
+         * Apply an event once more
+         * @description Apply a kept event again, whatever became of it before. What it has moved already is not moved twice.
+         */
+        post: operations["reapply_stripe_event_api_admin_stripe_events__event_id__reapply_post"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/admin/reconciliation": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * Whether the books agree with Stripe
+         * @description Return the newest reports and what waits for an operator.
+         */
+        get: operations["get_reconciliation_api_admin_reconciliation_get"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
 }
 export type webhooks = Record<string, never>;
 export interface components {
@@ -291,6 +471,36 @@ export interface components {
              * @example 42
              */
             tokens: number;
+        };
+        /**
+         * CheckoutRead
+         * @description Where to pay.
+         */
+        CheckoutRead: {
+            /** Url */
+            url: string;
+            /**
+             * Purchase Id
+             * Format: uuid
+             */
+            purchase_id: string;
+        };
+        /**
+         * CheckoutWrite
+         * @description What to buy. Prices are the server's; whatever else a body holds is ignored.
+         */
+        CheckoutWrite: {
+            /**
+             * Tier
+             * @enum {string}
+             */
+            tier: "tier_1" | "tier_2" | "tier_3";
+            /**
+             * Purchase Id
+             * Format: uuid
+             * @description Made by the client, once per intention to buy: a repeat gets the same page.
+             */
+            purchase_id: string;
         };
         /**
          * ConversationPage
@@ -343,6 +553,71 @@ export interface components {
             is_archived?: boolean | null;
         };
         /**
+         * ConversationUsage
+         * @description Turns of one conversation; null stands for all that were deleted.
+         */
+        ConversationUsage: {
+            /** Session Id */
+            session_id: string | null;
+            /** Title */
+            title: string | null;
+            /** Turns */
+            turns: number;
+            /**
+             * Tokens
+             * @description Spent less released.
+             */
+            tokens: number;
+        };
+        /**
+         * DayUsage
+         * @description One day, UTC.
+         */
+        DayUsage: {
+            /** Bought */
+            bought: number;
+            /**
+             * Granted
+             * @description Opening balances, bonuses, grants and adjustments.
+             */
+            granted: number;
+            /** Spent */
+            spent: number;
+            /**
+             * Released
+             * @description Given back because there was no answer.
+             */
+            released: number;
+            /**
+             * Taken Back
+             * @description For refunds and disputes, less what a won dispute gave back.
+             */
+            taken_back: number;
+            /** Expired */
+            expired: number;
+            /**
+             * Day
+             * Format: date
+             */
+            day: string;
+        };
+        /**
+         * Difference
+         * @description What the two sides still say differently after the repairs.
+         */
+        Difference: {
+            /** Payment Intent Id */
+            payment_intent_id: string;
+            /** Purchase Id */
+            purchase_id: string | null;
+            /** Field */
+            field: string;
+            /** Ours */
+            ours: string;
+            /** Stripe */
+            stripe: string;
+        };
+        /**
          * ErrorDetail
          * @description A refusal. `code` is stable; `message` is for people; `request_id` is in the service's logs.
          */
@@ -362,6 +637,85 @@ export interface components {
          */
         ErrorRead: {
             error: components["schemas"]["ErrorDetail"];
+        };
+        /**
+         * EventSums
+         * @description Events that Stripe knows since the last run, and those that had failed here.
+         */
+        EventSums: {
+            /**
+             * Listed
+             * @default 0
+             */
+            listed: number;
+            /**
+             * Applied
+             * @default 0
+             */
+            applied: number;
+            /**
+             * Failed
+             * @default 0
+             */
+            failed: number;
+        };
+        /**
+         * FailedRunRead
+         * @description A run that could not finish; the next one begins where it did.
+         */
+        FailedRunRead: {
+            /**
+             * Started At
+             * Format: date-time
+             */
+            started_at: string;
+            /** Error */
+            error: string;
+        };
+        /**
+         * Flagged
+         * @description Paid in a way that does not match; nothing was credited, an operator decides.
+         */
+        Flagged: {
+            /**
+             * Payments
+             * @default 0
+             */
+            payments: number;
+            /**
+             * Paid Minor
+             * @default 0
+             */
+            paid_minor: number;
+        };
+        /**
+         * FlaggedPurchase
+         * @description A purchase that waits for an operator.
+         */
+        FlaggedPurchase: {
+            /**
+             * Id
+             * Format: uuid
+             */
+            id: string;
+            /**
+             * User Id
+             * Format: uuid
+             */
+            user_id: string;
+            /** Tier */
+            tier: string;
+            /** Status */
+            status: string;
+            /** Reason */
+            reason: string;
+            /** Payment Intent Id */
+            payment_intent_id: string | null;
+            /**
+             * Updated At
+             * Format: date-time
+             */
+            updated_at: string;
         };
         /**
          * HealthRead
@@ -439,6 +793,73 @@ export interface components {
             sibling_ids: string[];
         };
         /**
+         * MonthUsage
+         * @description One month, UTC, as far as it lies in the range.
+         */
+        MonthUsage: {
+            /** Bought */
+            bought: number;
+            /**
+             * Granted
+             * @description Opening balances, bonuses, grants and adjustments.
+             */
+            granted: number;
+            /** Spent */
+            spent: number;
+            /**
+             * Released
+             * @description Given back because there was no answer.
+             */
+            released: number;
+            /**
+             * Taken Back
+             * @description For refunds and disputes, less what a won dispute gave back.
+             */
+            taken_back: number;
+            /** Expired */
+            expired: number;
+            /**
+             * Month
+             * @example 2026-11
+             */
+            month: string;
+        };
+        /**
+         * PackageList
+         * @description From the smallest to the largest.
+         */
+        PackageList: {
+            /** Items */
+            items: components["schemas"]["PackageRead"][];
+        };
+        /**
+         * PackageRead
+         * @description One pack that is for sale.
+         */
+        PackageRead: {
+            /**
+             * Tier
+             * @enum {string}
+             */
+            tier: "tier_1" | "tier_2" | "tier_3";
+            /** Tokens */
+            tokens: number;
+            /**
+             * Price Minor
+             * @description In minor units of `currency`.
+             */
+            price_minor: number;
+            /** Currency */
+            currency: string;
+            /**
+             * Price Per Token Minor
+             * @description For display; nothing is charged by it.
+             */
+            price_per_token_minor: number;
+            /** Is Best Value */
+            is_best_value: boolean;
+        };
+        /**
          * ProfileRead
          * @description Who the caller is here.
          */
@@ -474,6 +895,79 @@ export interface components {
             full_name: string | null;
         };
         /**
+         * PurchasePage
+         * @description Newest first.
+         */
+        PurchasePage: {
+            /** Items */
+            items: components["schemas"]["PurchaseRead"][];
+            /** Next Cursor */
+            next_cursor: string | null;
+        };
+        /**
+         * PurchaseRead
+         * @description What the server knows about one purchase.
+         */
+        PurchaseRead: {
+            /**
+             * Id
+             * Format: uuid
+             */
+            id: string;
+            /** Tier */
+            tier: string;
+            /**
+             * Tokens
+             * @description Of the pack.
+             */
+            tokens: number;
+            /**
+             * Price Minor
+             * @description In minor units of `currency`.
+             */
+            price_minor: number;
+            /** Currency */
+            currency: string;
+            /**
+             * Status
+             * @description created, open: not paid (yet). paid: the tokens are on the balance. failed, expired: nothing was charged, start a new purchase. flagged: paid in a way that does not match; an operator looks into it.
+             * @enum {string}
+             */
+            status: "created" | "open" | "paid" | "failed" | "expired" | "flagged";
+            /**
+             * Tokens Credited
+             * @description On the balance because of this purchase, after refunds and disputes.
+             */
+            tokens_credited: number;
+            /**
+             * Refunded Minor
+             * @description In minor units of `currency`.
+             */
+            refunded_minor: number;
+            /**
+             * Dispute
+             * @enum {string}
+             */
+            dispute: "none" | "open" | "won" | "lost";
+            /**
+             * Failure Code
+             * @description Why the last attempt to pay failed, in Stripe's words: card_declined, insufficient_funds, ...
+             */
+            failure_code: string | null;
+            /**
+             * Checkout Url
+             * @description Where to go on paying, while status is open.
+             */
+            checkout_url: string | null;
+            /**
+             * Created At
+             * Format: date-time
+             */
+            created_at: string;
+            /** Paid At */
+            paid_at: string | null;
+        };
+        /**
          * ReadinessRead
          * @description `status` follows from `database` and `schema` alone; the rest is for people.
          */
@@ -489,6 +983,210 @@ export interface components {
             };
         };
         /**
+         * ReappliedRead
+         * @description What became of an event this time.
+         */
+        ReappliedRead: {
+            /** Id */
+            id: string;
+            /**
+             * Status
+             * @enum {string}
+             */
+            status: "received" | "applied" | "ignored" | "failed" | "flagged";
+            /** Error */
+            error: string | null;
+            /** Tokens Moved */
+            tokens_moved: number;
+        };
+        /**
+         * ReconciliationRead
+         * @description The newest runs, and what waits for an operator.
+         */
+        ReconciliationRead: {
+            last_run: components["schemas"]["RunRead"];
+            last_full_run: components["schemas"]["RunRead"] | null;
+            /** @description Only when newer than last_run. */
+            last_failure: components["schemas"]["FailedRunRead"] | null;
+            /** Events By Status */
+            events_by_status: {
+                [key: string]: number;
+            };
+            /** Purchases By Status */
+            purchases_by_status: {
+                [key: string]: number;
+            };
+            /**
+             * Flagged Purchases
+             * @description The newest hundred.
+             */
+            flagged_purchases: components["schemas"]["FlaggedPurchase"][];
+        };
+        /**
+         * Repair
+         * @description What a lost webhook had left, made good.
+         */
+        Repair: {
+            /**
+             * What
+             * @enum {string}
+             */
+            what: "payment_recorded" | "facts_updated" | "event_applied" | "purchase_closed";
+            /**
+             * Id
+             * @description Of the event or the purchase.
+             */
+            id: string;
+            /**
+             * Tokens Moved
+             * @default 0
+             */
+            tokens_moved: number;
+        };
+        /**
+         * Report
+         * @description One comparison. `drift` counts all differences; the lists hold the first hundred.
+         */
+        Report: {
+            /** Is Full */
+            is_full: boolean;
+            /**
+             * Compared Since
+             * @description Null: from the first purchase on.
+             */
+            compared_since: string | null;
+            /**
+             * Compared Until
+             * Format: date-time
+             * @description What is younger is left to its webhook.
+             */
+            compared_until: string;
+            /** Currency */
+            currency: string;
+            /**
+             * @default {
+             *       "purchases": 0,
+             *       "paid_minor": 0,
+             *       "refunded_minor": 0,
+             *       "disputed": 0,
+             *       "tokens": 0
+             *     }
+             */
+            stripe: components["schemas"]["Side"];
+            /**
+             * @default {
+             *       "purchases": 0,
+             *       "paid_minor": 0,
+             *       "refunded_minor": 0,
+             *       "disputed": 0,
+             *       "tokens": 0
+             *     }
+             */
+            ours: components["schemas"]["Side"];
+            /**
+             * Drift
+             * @default 0
+             */
+            drift: number;
+            /**
+             * Differences
+             * @default []
+             */
+            differences: components["schemas"]["Difference"][];
+            /**
+             * Repairs Made
+             * @default 0
+             */
+            repairs_made: number;
+            /**
+             * Repairs
+             * @default []
+             */
+            repairs: components["schemas"]["Repair"][];
+            /**
+             * @default {
+             *       "payments": 0,
+             *       "paid_minor": 0
+             *     }
+             */
+            flagged: components["schemas"]["Flagged"];
+            /**
+             * @default {
+             *       "listed": 0,
+             *       "applied": 0,
+             *       "failed": 0
+             *     }
+             */
+            events: components["schemas"]["EventSums"];
+            /**
+             * @default {
+             *       "checked": 0,
+             *       "closed": 0
+             *     }
+             */
+            unpaid: components["schemas"]["UnpaidSums"];
+            /**
+             * Audit Faults
+             * @description Of audit_ledger(); null: not asked in this run.
+             */
+            audit_faults?: number | null;
+            /**
+             * Audit Examples
+             * @default []
+             */
+            audit_examples: string[];
+        };
+        /**
+         * RunRead
+         * @description One finished run.
+         */
+        RunRead: {
+            /**
+             * Started At
+             * Format: date-time
+             */
+            started_at: string;
+            /**
+             * Finished At
+             * Format: date-time
+             */
+            finished_at: string;
+            report: components["schemas"]["Report"];
+        };
+        /**
+         * Side
+         * @description The compared payments as one of both sides knows them.
+         */
+        Side: {
+            /**
+             * Purchases
+             * @default 0
+             */
+            purchases: number;
+            /**
+             * Paid Minor
+             * @default 0
+             */
+            paid_minor: number;
+            /**
+             * Refunded Minor
+             * @default 0
+             */
+            refunded_minor: number;
+            /**
+             * Disputed
+             * @description Purchases with a dispute that is open or lost.
+             * @default 0
+             */
+            disputed: number;
+            /**
+             * Tokens
+             * @description That these payments amount to now.
+             * @default 0
+             */
+            tokens: number;
+        };
+        /**
          * StopRead
          * @description `stopping`: a turn was told to stop; its stream tells the end. `idle`: nothing ran.
          */
@@ -498,6 +1196,79 @@ export interface components {
              * @enum {string}
              */
             status: "stopping" | "idle";
+        };
+        /**
+         * StripeEventPage
+         * @description Newest first.
+         */
+        StripeEventPage: {
+            /** Items */
+            items: components["schemas"]["StripeEventRead"][];
+            /** Next Cursor */
+            next_cursor: string | null;
+        };
+        /**
+         * StripeEventRead
+         * @description One event of the inbox.
+         */
+        StripeEventRead: {
+            /** Id */
+            id: string;
+            /** Type */
+            type: string;
+            /**
+             * Status
+             * @enum {string}
+             */
+            status: "received" | "applied" | "ignored" | "failed" | "flagged";
+            /**
+             * Error
+             * @description failed: the kind of failure. flagged: what did not match.
+             */
+            error: string | null;
+            /** Livemode */
+            livemode: boolean;
+            /** Attempts */
+            attempts: number;
+            /**
+             * Created At
+             * Format: date-time
+             */
+            created_at: string;
+            /**
+             * Received At
+             * Format: date-time
+             */
+            received_at: string;
+            /** Applied At */
+            applied_at: string | null;
+        };
+        /**
+         * TokenSums
+         * @description Tokens moved; each number is positive in the direction of its name.
+         */
+        TokenSums: {
+            /** Bought */
+            bought: number;
+            /**
+             * Granted
+             * @description Opening balances, bonuses, grants and adjustments.
+             */
+            granted: number;
+            /** Spent */
+            spent: number;
+            /**
+             * Released
+             * @description Given back because there was no answer.
+             */
+            released: number;
+            /**
+             * Taken Back
+             * @description For refunds and disputes, less what a won dispute gave back.
+             */
+            taken_back: number;
+            /** Expired */
+            expired: number;
         };
         /**
          * TransactionPage
@@ -569,7 +1340,7 @@ export interface components {
             message: components["schemas"]["AnswerRead"] | null;
             /** Balance */
             balance: number;
-            usage: components["schemas"]["UsageRead"] | null;
+            usage: components["schemas"]["agent_api__chat__schemas__UsageRead"] | null;
         };
         /**
          * TurnRequest
@@ -616,10 +1387,63 @@ export interface components {
             parent_id?: string | null;
         };
         /**
+         * UnpaidSums
+         * @description Purchases that Stripe was asked about.
+         */
+        UnpaidSums: {
+            /**
+             * Checked
+             * @default 0
+             */
+            checked: number;
+            /**
+             * Closed
+             * @default 0
+             */
+            closed: number;
+        };
+        /**
+         * WebhookRead
+         * @description What became of an event.
+         */
+        WebhookRead: {
+            /**
+             * Status
+             * @enum {string}
+             */
+            status: "applied" | "ignored" | "flagged";
+        };
+        /**
+         * UsageRead
+         * @description Days and months without movements are left out.
+         */
+        agent_api__billing__schemas__UsageRead: {
+            /**
+             * From Day
+             * Format: date
+             */
+            from_day: string;
+            /**
+             * To Day
+             * Format: date
+             */
+            to_day: string;
+            total: components["schemas"]["TokenSums"];
+            /** Days */
+            days: components["schemas"]["DayUsage"][];
+            /** Months */
+            months: components["schemas"]["MonthUsage"][];
+            /**
+             * Conversations
+             * @description Those with the most turns, 100 at most.
+             */
+            conversations: components["schemas"]["ConversationUsage"][];
+        };
+        /**
          * UsageRead
          * @description Model tokens, as the provider counted them, or estimated for a broken answer.
          */
-        UsageRead: {
+        agent_api__chat__schemas__UsageRead: {
             /** Input Tokens */
             input_tokens: number;
             /** Output Tokens */
@@ -1795,6 +2619,849 @@ export interface operations {
                 };
             };
             /** @description conversation_not_found */
+            404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorRead"];
+                };
+            };
+            /** @description invalid_request */
+            422: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorRead"];
+                };
+            };
+            /** @description internal_error */
+            500: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorRead"];
+                };
+            };
+            /** @description auth_unavailable, database_unavailable */
+            503: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorRead"];
+                };
+            };
+        };
+    };
+    list_packages_api_token_packages_get: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Successful Response */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "items": [
+                     *         {
+                     *           "tier": "tier_1",
+                     *           "tokens": 100,
+                     *           "price_minor": 500,
+                     *           "currency": "usd",
+                     *           "price_per_token_minor": 5,
+                     *           "is_best_value": false
+                     *         },
+                     *         {
+                     *           "tier": "tier_2",
+                     *           "tokens": 250,
+                     *           "price_minor": 1000,
+                     *           "currency": "usd",
+                     *           "price_per_token_minor": 4,
+                     *           "is_best_value": false
+                     *         },
+                     *         {
+                     *           "tier": "tier_3",
+                     *           "tokens": 600,
+                     *           "price_minor": 2000,
+                     *           "currency": "usd",
+                     *           "price_per_token_minor": 3.33,
+                     *           "is_best_value": true
+                     *         }
+                     *       ]
+                     *     }
+                     */
+                    "application/json": components["schemas"]["PackageList"];
+                };
+            };
+            /** @description unauthorized */
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorRead"];
+                };
+            };
+            /** @description invalid_request */
+            422: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorRead"];
+                };
+            };
+            /** @description internal_error */
+            500: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorRead"];
+                };
+            };
+            /** @description billing_unavailable, auth_unavailable, database_unavailable */
+            503: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorRead"];
+                };
+            };
+        };
+    };
+    start_checkout_api_checkout_post: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["CheckoutWrite"];
+            };
+        };
+        responses: {
+            /** @description Successful Response */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "url": "https://checkout.stripe.com/c/pay/cs_test_a1...",
+                     *       "purchase_id": "3f0c3d52-91f5-4d0f-8d2d-3a0c5b7e9a10"
+                     *     }
+                     */
+                    "application/json": components["schemas"]["CheckoutRead"];
+                };
+            };
+            /** @description unauthorized, account_not_found */
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorRead"];
+                };
+            };
+            /** @description purchase_not_found */
+            404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorRead"];
+                };
+            };
+            /** @description purchase_conflict, purchase_closed */
+            409: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorRead"];
+                };
+            };
+            /** @description invalid_request */
+            422: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorRead"];
+                };
+            };
+            /** @description rate_limited */
+            429: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorRead"];
+                };
+            };
+            /** @description internal_error */
+            500: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorRead"];
+                };
+            };
+            /** @description stripe_unavailable */
+            502: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorRead"];
+                };
+            };
+            /** @description billing_unavailable, auth_unavailable, database_unavailable */
+            503: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorRead"];
+                };
+            };
+        };
+    };
+    get_purchase_api_purchases__purchase_id__get: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                purchase_id: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Successful Response */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "id": "3f0c3d52-91f5-4d0f-8d2d-3a0c5b7e9a10",
+                     *       "tier": "tier_1",
+                     *       "tokens": 100,
+                     *       "price_minor": 500,
+                     *       "currency": "usd",
+                     *       "status": "paid",
+                     *       "tokens_credited": 100,
+                     *       "refunded_minor": 0,
+                     *       "dispute": "none",
+                     *       "created_at": "2026-11-21T10:15:00Z",
+                     *       "paid_at": "2026-11-21T10:16:12Z"
+                     *     }
+                     */
+                    "application/json": components["schemas"]["PurchaseRead"];
+                };
+            };
+            /** @description unauthorized */
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorRead"];
+                };
+            };
+            /** @description purchase_not_found */
+            404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorRead"];
+                };
+            };
+            /** @description invalid_request */
+            422: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorRead"];
+                };
+            };
+            /** @description internal_error */
+            500: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorRead"];
+                };
+            };
+            /** @description auth_unavailable, database_unavailable */
+            503: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorRead"];
+                };
+            };
+        };
+    };
+    list_purchases_api_purchases_get: {
+        parameters: {
+            query?: {
+                limit?: number;
+                /** @description next_cursor of the page before; empty: the first. */
+                cursor?: string | null;
+            };
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Successful Response */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "items": [
+                     *         {
+                     *           "id": "3f0c3d52-91f5-4d0f-8d2d-3a0c5b7e9a10",
+                     *           "tier": "tier_1",
+                     *           "tokens": 100,
+                     *           "price_minor": 500,
+                     *           "currency": "usd",
+                     *           "status": "paid",
+                     *           "tokens_credited": 100,
+                     *           "refunded_minor": 0,
+                     *           "dispute": "none",
+                     *           "created_at": "2026-11-21T10:15:00Z",
+                     *           "paid_at": "2026-11-21T10:16:12Z"
+                     *         }
+                     *       ]
+                     *     }
+                     */
+                    "application/json": components["schemas"]["PurchasePage"];
+                };
+            };
+            /** @description unauthorized */
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorRead"];
+                };
+            };
+            /** @description invalid_request */
+            422: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorRead"];
+                };
+            };
+            /** @description internal_error */
+            500: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorRead"];
+                };
+            };
+            /** @description auth_unavailable, database_unavailable */
+            503: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorRead"];
+                };
+            };
+        };
+    };
+    get_usage_api_usage_get: {
+        parameters: {
+            query?: {
+                /** @description First day, UTC; empty: 30 days. */
+                from?: string | null;
+                /** @description Last day, UTC; empty: today. */
+                to?: string | null;
+            };
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Successful Response */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "from_day": "2026-11-01",
+                     *       "to_day": "2026-11-30",
+                     *       "total": {
+                     *         "bought": 100,
+                     *         "granted": 10,
+                     *         "spent": 42,
+                     *         "released": 1,
+                     *         "taken_back": 0,
+                     *         "expired": 0
+                     *       },
+                     *       "days": [
+                     *         {
+                     *           "day": "2026-11-21",
+                     *           "bought": 100,
+                     *           "granted": 10,
+                     *           "spent": 42,
+                     *           "released": 1,
+                     *           "taken_back": 0,
+                     *           "expired": 0
+                     *         }
+                     *       ],
+                     *       "months": [
+                     *         {
+                     *           "month": "2026-11",
+                     *           "bought": 100,
+                     *           "granted": 10,
+                     *           "spent": 42,
+                     *           "released": 1,
+                     *           "taken_back": 0,
+                     *           "expired": 0
+                     *         }
+                     *       ],
+                     *       "conversations": [
+                     *         {
+                     *           "session_id": "c56a4180-65aa-42ec-a945-5fd21dec0538",
+                     *           "title": "Warranty terms",
+                     *           "turns": 42,
+                     *           "tokens": 41
+                     *         }
+                     *       ]
+                     *     }
+                     */
+                    "application/json": components["schemas"]["agent_api__billing__schemas__UsageRead"];
+                };
+            };
+            /** @description unauthorized */
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorRead"];
+                };
+            };
+            /** @description invalid_request */
+            422: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorRead"];
+                };
+            };
+            /** @description internal_error */
+            500: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorRead"];
+                };
+            };
+            /** @description auth_unavailable, database_unavailable */
+            503: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorRead"];
+                };
+            };
+        };
+    };
+    receive_stripe_event_api_webhook_stripe_post: {
+        parameters: {
+            query?: never;
+            header?: {
+                "stripe-signature"?: string;
+            };
+            path?: never;
+            cookie?: never;
+        };
+        /** @description An event, as Stripe signs it. */
+        requestBody: {
+            content: {
+                /**
+                 * @example {
+                 *       "id": "evt_1...",
+                 *       "object": "event"
+                 *     }
+                 */
+                "application/json": Record<string, never>;
+            };
+        };
+        responses: {
+            /** @description Successful Response */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "status": "applied"
+                     *     }
+                     */
+                    "application/json": components["schemas"]["WebhookRead"];
+                };
+            };
+            /** @description invalid_signature, invalid_event */
+            400: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorRead"];
+                };
+            };
+            /** @description message_too_large */
+            413: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorRead"];
+                };
+            };
+            /** @description invalid_request */
+            422: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorRead"];
+                };
+            };
+            /** @description internal_error */
+            500: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorRead"];
+                };
+            };
+            /** @description event_not_applied, billing_unavailable, database_unavailable */
+            503: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorRead"];
+                };
+            };
+        };
+    };
+    list_stripe_events_api_admin_stripe_events_get: {
+        parameters: {
+            query?: {
+                /** @description Only events with this status. */
+                status?: ("received" | "applied" | "ignored" | "failed" | "flagged") | null;
+                limit?: number;
+                /** @description next_cursor of the page before; empty: the first. */
+                cursor?: string | null;
+            };
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Successful Response */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "items": [
+                     *         {
+                     *           "id": "evt_1Qx...",
+                     *           "type": "payment_intent.succeeded",
+                     *           "status": "flagged",
+                     *           "error": "amount_mismatch",
+                     *           "livemode": true,
+                     *           "attempts": 1,
+                     *           "created_at": "2026-11-21T10:16:12Z",
+                     *           "received_at": "2026-11-21T10:16:13Z",
+                     *           "applied_at": "2026-11-21T10:16:13Z"
+                     *         }
+                     *       ]
+                     *     }
+                     */
+                    "application/json": components["schemas"]["StripeEventPage"];
+                };
+            };
+            /** @description unauthorized */
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorRead"];
+                };
+            };
+            /** @description forbidden */
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorRead"];
+                };
+            };
+            /** @description invalid_request */
+            422: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorRead"];
+                };
+            };
+            /** @description internal_error */
+            500: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorRead"];
+                };
+            };
+            /** @description auth_unavailable, database_unavailable */
+            503: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorRead"];
+                };
+            };
+        };
+    };
+    reapply_stripe_event_api_admin_stripe_events__event_id__reapply_post: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                event_id: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Successful Response */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "id": "evt_1Qx...",
+                     *       "status": "applied",
+                     *       "tokens_moved": 100
+                     *     }
+                     */
+                    "application/json": components["schemas"]["ReappliedRead"];
+                };
+            };
+            /** @description unauthorized */
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorRead"];
+                };
+            };
+            /** @description forbidden */
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorRead"];
+                };
+            };
+            /** @description event_not_found */
+            404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorRead"];
+                };
+            };
+            /** @description invalid_request */
+            422: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorRead"];
+                };
+            };
+            /** @description internal_error */
+            500: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorRead"];
+                };
+            };
+            /** @description billing_unavailable, auth_unavailable, database_unavailable */
+            503: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorRead"];
+                };
+            };
+        };
+    };
+    get_reconciliation_api_admin_reconciliation_get: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Successful Response */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "last_run": {
+                     *         "started_at": "2026-11-21T10:20:00Z",
+                     *         "finished_at": "2026-11-21T10:20:02Z",
+                     *         "report": {
+                     *           "is_full": false,
+                     *           "compared_since": "2026-11-20T10:20:00Z",
+                     *           "compared_until": "2026-11-21T10:18:00Z",
+                     *           "currency": "usd",
+                     *           "stripe": {
+                     *             "purchases": 12,
+                     *             "paid_minor": 9000,
+                     *             "refunded_minor": 500,
+                     *             "disputed": 0,
+                     *             "tokens": 2150
+                     *           },
+                     *           "ours": {
+                     *             "purchases": 12,
+                     *             "paid_minor": 9000,
+                     *             "refunded_minor": 500,
+                     *             "disputed": 0,
+                     *             "tokens": 2150
+                     *           },
+                     *           "drift": 0,
+                     *           "differences": [],
+                     *           "repairs_made": 1,
+                     *           "repairs": [
+                     *             {
+                     *               "what": "event_applied",
+                     *               "id": "evt_1Qx...",
+                     *               "tokens_moved": 100
+                     *             }
+                     *           ],
+                     *           "flagged": {
+                     *             "payments": 0,
+                     *             "paid_minor": 0
+                     *           },
+                     *           "events": {
+                     *             "listed": 14,
+                     *             "applied": 1,
+                     *             "failed": 0
+                     *           },
+                     *           "unpaid": {
+                     *             "checked": 3,
+                     *             "closed": 1
+                     *           },
+                     *           "audit_examples": []
+                     *         }
+                     *       },
+                     *       "events_by_status": {
+                     *         "applied": 240,
+                     *         "ignored": 17
+                     *       },
+                     *       "purchases_by_status": {
+                     *         "paid": 120,
+                     *         "expired": 31
+                     *       },
+                     *       "flagged_purchases": []
+                     *     }
+                     */
+                    "application/json": components["schemas"]["ReconciliationRead"];
+                };
+            };
+            /** @description unauthorized */
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorRead"];
+                };
+            };
+            /** @description forbidden */
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorRead"];
+                };
+            };
+            /** @description no_report */
             404: {
                 headers: {
                     [name: string]: unknown;
