@@ -3,34 +3,36 @@
 
 alter table public.purchases
 add column if not exists livemode boolean not null default false,
+add column if not exists checkout_attempt integer not null default 0,
 add column if not exists checkout_expires_at timestamptz,
 add column if not exists paid_at timestamptz,
 add column if not exists failure_code text,
 add column if not exists failed_at timestamptz,
 add column if not exists checked_at timestamptz;
+comment on column public.purchases.checkout_attempt is 'Part of the idempotency key at Stripe, which repeats a failure as faithfully as a success: raised where only a new key helps.';
 comment on column public.purchases.failure_code is 'Why the last attempt to pay failed, in Stripe''s words; the person may try again while status is open.';
 comment on column public.purchases.facts_observed_at is 'When the refunds and disputes of this payment began to be fetched, by this database''s clock.';
 comment on column public.purchases.checked_at is 'When reconciliation last asked Stripe about this purchase while it was unpaid.';
 comment on column public.purchases.flagged_reason is 'Why an operator must look. With status paid: a further payment was refused, the first one stands.';
 
-create index if not exists purchases_unpaid on public.purchases (checked_at nulls first, created_at) where status in ('created', 'open', 'failed');
+create index if not exists purchases_unpaid on public.purchases (checked_at nulls first, created_at) where status in ('created', 'open');
 create index if not exists purchases_flagged on public.purchases (updated_at desc) where flagged_reason is not null;
 create index if not exists stripe_events_by_status on public.stripe_events (status, received_at desc);
 
 create table if not exists public.stripe_customers (
     -- Goes with the account: it names a person, and no book refers to it.
     user_id uuid primary key references public.user_profiles (id) on delete cascade,
-    customer_id text not null,
-    generation integer not null default 1,
-    created_at timestamptz not null default now(),
-    constraint stripe_customers_generation_positive check (generation > 0)
+    customer_id text,
+    generation integer not null default 0,
+    created_at timestamptz not null default now()
 );
 alter table public.stripe_customers enable row level security;
 revoke all on public.stripe_customers from anon, authenticated;
-comment on table public.stripe_customers is 'Stripe''s customer of each person. generation counts replacements, so that each has an idempotency key of its own.';
+comment on table public.stripe_customers is 'Stripe''s customer of each person. generation is part of the idempotency key it is made with: raised to make another one.';
 
 create table if not exists public.reconciliation_runs (
     id bigint generated always as identity primary key,
+    is_full boolean not null,
     started_at timestamptz not null default now(),
     finished_at timestamptz,
     events_until timestamptz,
@@ -46,7 +48,7 @@ create or replace function public.begin_purchase(
     p_user_id uuid, p_purchase_id uuid, p_tier text, p_pack_tokens integer, p_price_minor integer, p_currency text,
     p_livemode boolean, p_limit integer, p_window_seconds integer
 ) returns table (
-    pack_tokens integer, price_minor integer, currency text, checkout_url text,
+    pack_tokens integer, price_minor integer, currency text, checkout_url text, checkout_attempt integer,
     email text, customer_id text, customer_generation integer
 )
 language plpgsql security definer
@@ -87,7 +89,7 @@ begin
         raise exception 'this purchase is finished or expired' using errcode = 'AP40C';
     end if;
     return query
-        select v_purchase.pack_tokens, v_purchase.price_minor, v_purchase.currency, v_purchase.checkout_url,
+        select v_purchase.pack_tokens, v_purchase.price_minor, v_purchase.currency, v_purchase.checkout_url, v_purchase.checkout_attempt,
             u.email, c.customer_id, coalesce(c.generation, 0)
         from public.user_profiles as u
         left join public.stripe_customers as c on c.user_id = u.id

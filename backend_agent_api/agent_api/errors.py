@@ -103,6 +103,24 @@ class RequestIdConflict(AppError):
     status_code, code, default_message = 409, "request_id_conflict", "This request_id was used for something else."
 
 
+class PurchaseNotFound(AppError):
+    """No such purchase, or somebody else's: the two are not told apart."""
+
+    status_code, code, default_message = 404, "purchase_not_found", "This purchase does not exist."
+
+
+class PurchaseClosed(AppError):
+    """The purchase_id was used before, and that purchase is paid, expired or stopped."""
+
+    status_code, code, default_message = 409, "purchase_closed", "This purchase is finished. Please start a new one."
+
+
+class PurchaseConflict(AppError):
+    """The purchase_id was used before, for another pack."""
+
+    status_code, code, default_message = 409, "purchase_conflict", "This purchase was begun for another pack."
+
+
 class MessageTooLarge(AppError):
     """A body or a message over its limit."""
 
@@ -156,6 +174,9 @@ REFUSALS_BY_SQLSTATE: dict[str, type[AppError]] = {
     "AP402": InsufficientTokens,
     "AP404": ConversationNotFound,
     "AP40M": MessageNotFound,
+    "AP40P": PurchaseNotFound,
+    "AP40C": PurchaseClosed,
+    "AP40T": PurchaseConflict,
     "AP409": RunInProgress,
     "AP40R": RequestIdConflict,
     "AP422": InvalidRequest,

@@ -11,6 +11,10 @@ from starlette.middleware.cors import CORSMiddleware
 
 from agent_api import health
 from agent_api.auth import open_verifier
+from agent_api.billing import admin_routes as billing_admin_routes
+from agent_api.billing import routes as billing_routes
+from agent_api.billing import webhook_routes
+from agent_api.billing.part import running_billing
 from agent_api.chat import conversation_routes
 from agent_api.chat import routes as chat_routes
 from agent_api.chat.part import open_chat
@@ -76,10 +80,35 @@ async def _chat_part(app: FastAPI) -> AsyncGenerator[None]:
         yield
 
 
+@asynccontextmanager
+async def _billing_part(app: FastAPI) -> AsyncGenerator[None]:
+    state = app.state
+    async with running_billing(state.settings, state.database, state.balance_notifier.changed) as state.billing:
+        yield
+
+
 # What runs beside the routes: started in this order, stopped in the opposite one. A part is a context manager that
 # puts what it offers on `app.state`, where later parts and the routes find it.
 Part = Callable[[FastAPI], AbstractAsyncContextManager[None]]
-PARTS: tuple[Part, ...] = (_signals_part, _database_part, _auth_part, _health_part, _live_balance_part, _chat_part)
+PARTS: tuple[Part, ...] = (
+    _signals_part,
+    _database_part,
+    _auth_part,
+    _health_part,
+    _live_balance_part,
+    _billing_part,
+    _chat_part,
+)
+ROUTERS = (
+    health.router,
+    profile_routes.router,
+    tokens_routes.router,
+    conversation_routes.router,
+    chat_routes.router,
+    billing_routes.router,
+    webhook_routes.router,
+    billing_admin_routes.router,
+)
 
 
 @asynccontextmanager
@@ -121,6 +150,6 @@ def create_app(settings: Settings) -> FastAPI:
     )
     app.state.settings = settings
     install_error_handlers(app)
-    for module in (health, profile_routes, tokens_routes, conversation_routes, chat_routes):
-        app.include_router(module.router)
+    for router in ROUTERS:
+        app.include_router(router)
     return app

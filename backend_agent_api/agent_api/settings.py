@@ -44,9 +44,22 @@ def _postgres_url(value: SecretStr) -> SecretStr:
     return value
 
 
+def _webhook_secrets(value: SecretStr) -> SecretStr:
+    secrets = split_secrets(value)
+    if not 1 <= len(secrets) <= 2 or not all(secret.startswith("whsec_") for secret in secrets):
+        raise ValueError("must be whsec_..., or two of them separated by a comma")
+    return value
+
+
+def split_secrets(value: SecretStr) -> list[str]:
+    """The parts of a comma-separated secret."""
+    return [part.strip() for part in value.get_secret_value().split(",") if part.strip()]
+
+
 HttpUrl = Annotated[str, AfterValidator(_http_url)]
 HttpUrlOrEmpty = Annotated[str, AfterValidator(lambda value: _http_url(value) if value else value)]
 PostgresUrl = Annotated[SecretStr, AfterValidator(_postgres_url)]
+WebhookSecrets = Annotated[SecretStr, AfterValidator(_webhook_secrets)]
 Seconds = Annotated[float, Field(gt=0)]
 Count = Annotated[int, Field(gt=0)]
 Provider = Literal["openai", "openrouter", "ollama"]
@@ -141,8 +154,36 @@ class Settings(BaseSettings):
     balance_streams_per_process_max: Count = 5_000
 
     stripe_secret_key: SecretStr | None = None
-    stripe_webhook_secret: SecretStr | None = None
+    """Without it and STRIPE_WEBHOOK_SECRET nothing is sold; everything else works."""
+    stripe_webhook_secret: WebhookSecrets | None = None
+    """Two, separated by a comma, while a secret is being replaced."""
     stripe_api_base: HttpUrl | None = None
+    stripe_app_name: Annotated[str, Field(pattern=r"^[A-Za-z0-9_-]{1,40}$")] = "agent-api"
+    """Marks what this installation makes in the Stripe account; what is marked otherwise is ignored."""
+    stripe_connect_timeout_seconds: Seconds = 4
+    stripe_timeout_seconds: Seconds = 8
+    """One attempt at Stripe."""
+    stripe_deadline_seconds: Seconds = 18
+    """One request to Stripe, further attempts included."""
+    stripe_retries_max: Annotated[int, Field(ge=0, le=5)] = 2
+    stripe_requests_at_once_max: Count = 20
+    webhook_body_max_bytes: Count = 256 * 1024
+    webhook_tolerance_seconds: Count = 300
+    """How old a signature may be."""
+    purchases_per_window_max: Count = 20
+    """New purchases one person may begin within PURCHASE_WINDOW_SECONDS."""
+    purchase_window_seconds: Count = 3600
+    reconcile_interval_seconds: Seconds = 300
+    reconcile_grace_seconds: Annotated[float, Field(ge=0)] = 120
+    """What is younger is left to its webhook."""
+    reconcile_recheck_seconds: Annotated[float, Field(ge=0)] = 3600
+    """How often Stripe is asked about a purchase that stays unpaid."""
+    reconcile_lease_seconds: Count = 120
+    reconcile_window_hours: Count = 24
+    """Payments of this long are compared in every run; in a full one, once a day, those of RECONCILE_FULL_DAYS."""
+    reconcile_full_days: Count = 90
+    reconcile_audit_timeout_seconds: Seconds = 300
+    stripe_ignored_events_keep_days: Count = 30
 
     @model_validator(mode="before")
     @classmethod

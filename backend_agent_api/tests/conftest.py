@@ -8,10 +8,12 @@ import pytest
 import pytest_asyncio
 from agent_api_support.api import Api, make_settings, run_api
 from agent_api_support.auth_server import AuthServer, run_auth_server
+from agent_api_support.billing import Shop, run_sandbox, run_shop
 from agent_api_support.chat_world import ChatWorld, run_chat_world
 
 from local_stack.postgres.cluster import Cluster
 from local_stack.postgres.testing import Database
+from local_stack.stripe_sandbox.tests.running import RunningSandbox
 
 
 @pytest.fixture(scope="session")
@@ -58,4 +60,18 @@ async def world(
     name = f"test_{request.path.stem}"
     limits: dict[str, Any] = getattr(request.node.obj, "SETTINGS", {})  # pyright: ignore[reportUnknownMemberType, reportUnknownArgumentType] - pytest leaves these untyped
     async with run_chat_world(postgres_cluster, product_template, name, **limits) as running:
+        yield running
+
+
+@pytest_asyncio.fixture(scope="session")
+async def stripe_sandbox(tmp_path_factory: pytest.TempPathFactory) -> AsyncGenerator[RunningSandbox]:
+    """A stand-in for Stripe that delivers nothing by itself."""
+    async with run_sandbox(tmp_path_factory.mktemp("stripe")) as running:
+        yield running
+
+
+@pytest_asyncio.fixture(scope="session")
+async def shop(shared_database: Database, stripe_sandbox: RunningSandbox) -> AsyncGenerator[Shop]:
+    """An API that sells tokens, with default limits."""
+    async with run_shop(shared_database, stripe_sandbox) as running:
         yield running

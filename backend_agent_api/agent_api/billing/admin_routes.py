@@ -1,0 +1,110 @@
+"""What an operator sees and does about payments."""
+
+from typing import Annotated, Any
+
+from fastapi import APIRouter, Path, Query
+
+from agent_api.billing import inbox_queries, reconciliation, service
+from agent_api.billing.dependencies import BillingOf, CurrentAdmin
+from agent_api.billing.errors import BillingUnavailable, EventNotFound, ReconciliationNeverRan
+from agent_api.billing.objects import Event
+from agent_api.billing.report import ReconciliationRead
+from agent_api.billing.schemas import EventStatus, ReappliedRead, StripeEventPage
+from agent_api.database import DatabaseOf, Transaction
+from agent_api.documentation import documented
+from agent_api.errors import Forbidden
+from agent_api.pagination import PAGE_MAX, Cursor
+
+router = APIRouter(prefix="/api/admin", tags=["admin"])
+
+EVENT_ID = "evt_1Qx..."
+EVENT_EXAMPLE = {
+    "id": EVENT_ID,
+    "type": "payment_intent.succeeded",
+    "status": "flagged",
+    "error": "amount_mismatch",
+    "livemode": True,
+    "attempts": 1,
+    "created_at": "2026-11-21T10:16:12Z",
+    "received_at": "2026-11-21T10:16:13Z",
+    "applied_at": "2026-11-21T10:16:13Z",
+}
+SIDE_EXAMPLE = {"purchases": 12, "paid_minor": 9000, "refunded_minor": 500, "disputed": 0, "tokens": 2150}
+RECONCILIATION_EXAMPLE: dict[str, Any] = {
+    "last_run": {
+        "started_at": "2026-11-21T10:20:00Z",
+        "finished_at": "2026-11-21T10:20:02Z",
+        "report": {
+            "is_full": False,
+            "compared_since": "2026-11-20T10:20:00Z",
+            "compared_until": "2026-11-21T10:18:00Z",
+            "currency": "usd",
+            "stripe": SIDE_EXAMPLE,
+            "ours": SIDE_EXAMPLE,
+            "drift": 0,
+            "differences": [],
+            "repairs_made": 1,
+            "repairs": [{"what": "event_applied", "id": EVENT_ID, "tokens_moved": 100}],
+            "flagged": {"payments": 0, "paid_minor": 0},
+            "events": {"listed": 14, "applied": 1, "failed": 0},
+            "unpaid": {"checked": 3, "closed": 1},
+            "audit_faults": None,
+            "audit_examples": [],
+        },
+    },
+    "last_full_run": None,
+    "last_failure": None,
+    "events_by_status": {"applied": 240, "ignored": 17},
+    "purchases_by_status": {"paid": 120, "expired": 31},
+    "flagged_purchases": [],
+}
+
+
+@router.get(
+    "/stripe-events",
+    summary="The inbox of Stripe's events",
+    responses=documented(Forbidden, example={"items": [EVENT_EXAMPLE], "next_cursor": None}),
+)
+async def list_stripe_events(
+    admin: CurrentAdmin,
+    connection: Transaction,
+    status: Annotated[EventStatus | None, Query(description="Only events with this status.")] = None,
+    limit: Annotated[int, Query(ge=1, le=PAGE_MAX)] = 50,
+    cursor: Cursor = None,
+) -> StripeEventPage:
+    """Return one page of events, newest first, without what they hold about people."""
+    return await service.list_events(connection, status=status, limit=limit, cursor=cursor)
+
+
+@router.post(
+    "/stripe-events/{event_id}/reapply",
+    summary="Apply an event once more",
+    responses=documented(
+        Forbidden,
+        EventNotFound,
+        BillingUnavailable,
+        example={"id": EVENT_ID, "status": "applied", "error": None, "tokens_moved": 100},
+    ),
+)
+async def reapply_stripe_event(
+    event_id: Annotated[str, Path(max_length=255)], admin: CurrentAdmin, database: DatabaseOf, billing: BillingOf
+) -> ReappliedRead:
+    """Apply a kept event again, whatever became of it before. What it has moved already is not moved twice."""
+    async with database.statement() as connection:
+        payload = await inbox_queries.read_event_payload(connection, event_id=event_id)
+    if payload is None:
+        raise EventNotFound
+    applied = await billing.inbox.receive(Event.model_validate(payload), payload, again=True)
+    return ReappliedRead.model_validate(
+        {"id": event_id, "status": applied.status, "error": applied.error, "tokens_moved": applied.tokens_moved}
+    )
+
+
+@router.get(
+    "/reconciliation",
+    summary="Whether the books agree with Stripe",
+    responses=documented(Forbidden, ReconciliationNeverRan, example=RECONCILIATION_EXAMPLE),
+)
+async def get_reconciliation(admin: CurrentAdmin, connection: Transaction) -> ReconciliationRead:
+    """Return the newest reports and what waits for an operator."""
+    return await reconciliation.get_reconciliation(connection)

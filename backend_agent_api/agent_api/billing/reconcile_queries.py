@@ -1,0 +1,249 @@
+"""SQL of reconciliation."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from typing import Any
+from uuid import UUID
+
+import asyncpg
+
+from agent_api.database import Connection
+
+BATCH = 200
+LISTED_MAX = 100
+
+
+@dataclass(frozen=True)
+class KnownPurchase:
+    """A purchase as our books hold it."""
+
+    id: UUID
+    user_id: UUID
+    tier: str
+    status: str
+    payment_intent_id: str | None
+    pack_tokens: int
+    paid_minor: int | None
+    refunded_minor: int
+    dispute: str
+    tokens_settled: int
+    flagged_reason: str | None
+
+
+KNOWN_COLUMNS = """
+    p.id, p.user_id, p.tier, p.status, p.payment_intent_id, p.pack_tokens, p.paid_minor, p.refunded_minor, p.dispute,
+    p.tokens_settled, p.flagged_reason
+"""
+
+
+@dataclass(frozen=True)
+class LastRun:
+    """When things were last done."""
+
+    started_at: datetime | None
+    full_started_at: datetime | None
+    events_until: datetime | None
+    first_purchase_at: datetime | None
+    now: datetime
+
+
+async def read_last_run(connection: Connection) -> LastRun:
+    """The newest run that finished, and the clock."""
+    row = await connection.fetchrow(
+        """
+        select
+            max(r.started_at) as started_at,
+            max(r.started_at) filter (where r.is_full) as full_started_at,
+            max(r.events_until) as events_until,
+            (select min(p.created_at) from public.purchases as p) as first_purchase_at,
+            clock_timestamp() as now
+        from public.reconciliation_runs as r
+        where r.finished_at is not null and r.error is null
+        """
+    )
+    assert row is not None, "an aggregate is one row"
+    return LastRun(**dict(row))
+
+
+async def acquire_lease(connection: Connection, *, name: str, holder: UUID, seconds: int) -> bool:
+    """Take or renew the lease of a periodic job."""
+    held: bool = await connection.fetchval("select public.acquire_job_lease($1, $2, $3)", name, holder, seconds)
+    return held
+
+
+async def release_lease(connection: Connection, *, name: str, holder: UUID) -> None:
+    """Let others take it at once."""
+    await connection.execute("delete from public.job_leases where name = $1 and holder = $2", name, holder)
+
+
+async def start_run(connection: Connection, *, is_full: bool) -> int:
+    """A new run's id. Runs and ignored events of long ago are dropped on the way."""
+    run_id: int = await connection.fetchval(
+        """
+        with gone as (delete from public.reconciliation_runs where started_at < now() - interval '90 days')
+        insert into public.reconciliation_runs (is_full) values ($1) returning id
+        """,
+        is_full,
+    )
+    return run_id
+
+
+async def purge_ignored_events(connection: Connection, *, keep_days: int) -> None:
+    """Others' events are not kept for ever."""
+    await connection.execute(
+        "delete from public.stripe_events where status = 'ignored' and received_at < now() - $1::interval",
+        timedelta(days=keep_days),
+    )
+
+
+async def finish_run(
+    connection: Connection,
+    *,
+    run_id: int,
+    report: dict[str, Any] | None,
+    events_until: datetime | None,
+    error: str | None,
+) -> None:
+    """The end of a run; only one without an error moves the place from which events are read."""
+    await connection.execute(
+        """
+        update public.reconciliation_runs set
+            finished_at = clock_timestamp(), report = $2, events_until = $3, error = $4
+        where id = $1
+        """,
+        run_id,
+        report,
+        events_until,
+        error,
+    )
+
+
+async def list_failed_events(connection: Connection, *, before: datetime) -> list[dict[str, Any]]:
+    """Payloads of events whose effect failed, oldest first."""
+    rows = await connection.fetch(
+        """
+        select e.payload from public.stripe_events as e
+        where e.status in ('received', 'failed') and e.received_at <= $1
+        order by e.received_at
+        limit $2
+        """,
+        before,
+        BATCH,
+    )
+    return [row["payload"] for row in rows]
+
+
+async def list_unpaid(
+    connection: Connection, *, created_before: datetime, checked_before: datetime
+) -> list[asyncpg.Record]:
+    """Purchases that wait for a payment and were not asked about lately."""
+    return await connection.fetch(
+        """
+        select p.id, p.checkout_session_id, p.created_at
+        from public.purchases as p
+        where p.status in ('created', 'open') and p.created_at <= $1
+            and (p.checked_at is null or p.checked_at <= $2)
+        order by p.checked_at nulls first, p.created_at
+        limit $3
+        """,
+        created_before,
+        checked_before,
+        BATCH,
+    )
+
+
+async def mark_checked(connection: Connection, *, purchase_id: UUID) -> None:
+    """Stripe was asked about this purchase."""
+    await connection.execute("update public.purchases set checked_at = clock_timestamp() where id = $1", purchase_id)
+
+
+async def close_purchase(connection: Connection, *, purchase_id: UUID, session_id: str | None) -> None:
+    """Nobody can pay this any more."""
+    await connection.execute("select public.close_purchase($1, $2, 'expired')", purchase_id, session_id)
+
+
+async def find_known(
+    connection: Connection, *, payment_intent_ids: Sequence[str], purchase_ids: Sequence[UUID]
+) -> list[KnownPurchase]:
+    """Purchases by their payment or by their own id."""
+    rows = await connection.fetch(
+        f"""
+        select {KNOWN_COLUMNS} from public.purchases as p
+        where p.payment_intent_id = any($1::text[]) or p.id = any($2::uuid[])
+        """,  # noqa: S608 - own text
+        list(payment_intent_ids),
+        list(purchase_ids),
+    )
+    return [KnownPurchase(**dict(row)) for row in rows]
+
+
+async def list_paid(
+    connection: Connection, *, since: datetime | None, until: datetime, after: tuple[datetime, UUID] | None
+) -> list[asyncpg.Record]:
+    """A batch of paid purchases in the order of payment."""
+    paid_at, purchase_id = after or (None, None)
+    return await connection.fetch(
+        f"""
+        select {KNOWN_COLUMNS}, p.paid_at from public.purchases as p
+        where p.status = 'paid' and ($1::timestamptz is null or p.paid_at >= $1) and p.paid_at <= $2
+            and ($3::timestamptz is null or (p.paid_at, p.id) > ($3, $4::uuid))
+        order by p.paid_at, p.id
+        limit 1000
+        """,  # noqa: S608 - own text
+        since,
+        until,
+        paid_at,
+        purchase_id,
+    )
+
+
+async def audit_ledger(connection: Connection, *, timeout_seconds: float) -> list[str]:
+    """Every fault in the ledger, in words."""
+    rows = await connection.fetch("select fault, detail from public.audit_ledger()", timeout=timeout_seconds)
+    return [f"{row['fault']}: {row['detail']}" for row in rows]
+
+
+async def read_runs(connection: Connection) -> list[asyncpg.Record]:
+    """The newest finished run, the newest full one and the newest that failed."""
+    return await connection.fetch(
+        """
+        (select 'last' as kind, r.started_at, r.finished_at, r.report, r.error from public.reconciliation_runs as r
+            where r.finished_at is not null and r.error is null order by r.id desc limit 1)
+        union all
+        (select 'full', r.started_at, r.finished_at, r.report, r.error from public.reconciliation_runs as r
+            where r.finished_at is not null and r.error is null and r.is_full order by r.id desc limit 1)
+        union all
+        (select 'failed', r.started_at, r.finished_at, r.report, r.error from public.reconciliation_runs as r
+            where r.error is not null order by r.id desc limit 1)
+        """
+    )
+
+
+async def count_by_status(connection: Connection) -> tuple[dict[str, int], dict[str, int]]:
+    """Events and purchases."""
+    rows = await connection.fetch(
+        """
+        select 'events' as what, e.status, count(*) as number from public.stripe_events as e group by e.status
+        union all
+        select 'purchases', p.status, count(*) from public.purchases as p group by p.status
+        """
+    )
+    found: dict[str, dict[str, int]] = {"events": {}, "purchases": {}}
+    for row in rows:
+        found[row["what"]][row["status"]] = row["number"]
+    return found["events"], found["purchases"]
+
+
+async def list_flagged(connection: Connection) -> list[asyncpg.Record]:
+    """Purchases that wait for an operator, newest first."""
+    return await connection.fetch(
+        """
+        select p.id, p.user_id, p.tier, p.status, p.flagged_reason as reason, p.payment_intent_id, p.updated_at
+        from public.purchases as p
+        where p.flagged_reason is not null
+        order by p.updated_at desc
+        limit $1
+        """,
+        LISTED_MAX,
+    )

@@ -1,0 +1,132 @@
+"""What reconciliation found and did. Money is in minor units, tokens are those of purchases."""
+
+from datetime import datetime
+from typing import Literal
+from uuid import UUID
+
+from pydantic import BaseModel, Field
+
+LISTED_MAX = 100
+
+
+class Side(BaseModel):
+    """The compared payments as one of both sides knows them."""
+
+    purchases: int = 0
+    paid_minor: int = 0
+    refunded_minor: int = 0
+    disputed: int = Field(default=0, description="Purchases with a dispute that is open or lost.")
+    tokens: int = Field(default=0, description="That these payments amount to now.")
+
+
+class Difference(BaseModel):
+    """What the two sides still say differently after the repairs."""
+
+    payment_intent_id: str
+    purchase_id: UUID | None
+    field: str
+    ours: str
+    stripe: str
+
+
+class Repair(BaseModel):
+    """What a lost webhook had left, made good."""
+
+    what: Literal["payment_recorded", "facts_updated", "event_applied", "purchase_closed"]
+    id: str = Field(description="Of the event or the purchase.")
+    tokens_moved: int = 0
+
+
+class EventSums(BaseModel):
+    """Events that Stripe knows since the last run, and those that had failed here."""
+
+    listed: int = 0
+    applied: int = 0
+    failed: int = 0
+
+
+class UnpaidSums(BaseModel):
+    """Purchases that Stripe was asked about."""
+
+    checked: int = 0
+    closed: int = 0
+
+
+class Flagged(BaseModel):
+    """Paid in a way that does not match; nothing was credited, an operator decides."""
+
+    payments: int = 0
+    paid_minor: int = 0
+
+
+class Report(BaseModel):
+    """One comparison. `drift` counts all differences; the lists hold the first hundred."""
+
+    is_full: bool
+    compared_since: datetime | None = Field(description="Null: from the first purchase on.")
+    compared_until: datetime = Field(description="What is younger is left to its webhook.")
+    currency: str
+    stripe: Side = Side()
+    ours: Side = Side()
+    drift: int = 0
+    differences: list[Difference] = []
+    repairs_made: int = 0
+    repairs: list[Repair] = []
+    flagged: Flagged = Flagged()
+    events: EventSums = EventSums()
+    unpaid: UnpaidSums = UnpaidSums()
+    audit_faults: int | None = Field(default=None, description="Of audit_ledger(); null: not asked in this run.")
+    audit_examples: list[str] = []
+
+    def add_difference(self, difference: Difference) -> None:
+        self.drift += 1
+        if len(self.differences) < LISTED_MAX:
+            self.differences.append(difference)
+
+    def add_repair(self, repair: Repair) -> None:
+        self.repairs_made += 1
+        if len(self.repairs) < LISTED_MAX:
+            self.repairs.append(repair)
+
+    @property
+    def is_clean(self) -> bool:
+        """Whether the books agree with Stripe and with themselves."""
+        return self.drift == 0 and not self.audit_faults
+
+
+class RunRead(BaseModel):
+    """One finished run."""
+
+    started_at: datetime
+    finished_at: datetime
+    report: Report
+
+
+class FailedRunRead(BaseModel):
+    """A run that could not finish; the next one begins where it did."""
+
+    started_at: datetime
+    error: str
+
+
+class FlaggedPurchase(BaseModel):
+    """A purchase that waits for an operator."""
+
+    id: UUID
+    user_id: UUID
+    tier: str
+    status: str
+    reason: str
+    payment_intent_id: str | None
+    updated_at: datetime
+
+
+class ReconciliationRead(BaseModel):
+    """The newest runs, and what waits for an operator."""
+
+    last_run: RunRead
+    last_full_run: RunRead | None
+    last_failure: FailedRunRead | None = Field(description="Only when newer than last_run.")
+    events_by_status: dict[str, int]
+    purchases_by_status: dict[str, int]
+    flagged_purchases: list[FlaggedPurchase] = Field(description="The newest hundred.")
