@@ -251,3 +251,39 @@ async def test_a_consumption_names_its_conversation(api: Api, shared_database: D
     assert [(item["tokens"], item["session_id"], item["request_id"]) for item in items] == [
         (-1, session_id, str(request_id))
     ]
+
+
+async def test_a_movement_of_a_purchase_names_it_with_its_price(api: Api, shared_database: Database) -> None:
+    user_id, purchase_id = await shared_database.add_user(), uuid4()
+    async with shared_database.connect() as connection:
+        await connection.execute(
+            "select public.begin_purchase($1, $2, 'tier_2', 250, 1000, 'usd', false, 10, 60)", user_id, purchase_id
+        )
+        await connection.execute(
+            "select public.record_payment($1, $2, 'tier_2', $3, 1000, 'usd', false, now())",
+            purchase_id,
+            user_id,
+            f"pi_{purchase_id}",
+        )
+    [item] = (await api.client.get("/api/transactions", headers=api.headers(user_id))).json()["items"]
+    assert (item["type"], item["tokens"]) == ("purchase", 250)
+    assert (item["purchase_id"], item["price_minor"], item["currency"]) == (str(purchase_id), 1000, "usd")
+
+
+async def test_transactions_are_narrowed_to_a_span_of_time(api: Api, shared_database: Database) -> None:
+    user_id = await shared_database.add_user(tokens=5)
+    for amount in (1, 2):
+        await grant(shared_database, user_id, amount)
+    headers = api.headers(user_id)
+
+    async def tokens(**query: str) -> list[int]:
+        response = await api.client.get("/api/transactions", headers=headers, params=query)
+        return [item["tokens"] for item in response.json()["items"]]
+
+    items = (await api.client.get("/api/transactions", headers=headers)).json()["items"]
+    newest, middle, oldest = (item["created_at"] for item in items)
+    assert await tokens(**{"from": middle}) == [2, 1]
+    assert await tokens(**{"from": oldest, "to": newest}) == [1, 5]
+    assert await tokens(to=oldest) == []
+    naive = await api.client.get("/api/transactions", headers=headers, params={"from": "2026-11-21T00:00:00"})
+    assert refusal(naive) == (422, "invalid_request")

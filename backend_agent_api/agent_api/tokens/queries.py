@@ -1,6 +1,7 @@
 """SQL of balances and transactions."""
 
 from collections.abc import Sequence
+from datetime import datetime
 from uuid import UUID
 
 import asyncpg
@@ -33,24 +34,38 @@ async def read_balances(connection: Connection, *, user_ids: Sequence[UUID]) -> 
 
 
 async def list_transactions(
-    connection: Connection, *, user_id: UUID, limit: int, before_seq: int | None, transaction_type: str | None
+    connection: Connection,
+    *,
+    user_id: UUID,
+    limit: int,
+    before_seq: int | None,
+    transaction_type: str | None,
+    since: datetime | None,
+    until: datetime | None,
 ) -> list[asyncpg.Record]:
-    """Up to `limit` movements older than `before_seq`, newest first."""
+    """Up to `limit` movements older than `before_seq`, from `since` to before `until`, newest first."""
     return await connection.fetch(
         """
         select
-            t.seq, t.id, t.transaction_type as type, t.tokens, t.balance_after, t.created_at, t.request_id, r.session_id
+            t.seq, t.id, t.transaction_type as type, t.tokens, t.balance_after, t.created_at,
+            t.request_id, r.session_id,
+            p.id as purchase_id, p.price_minor, p.currency
         from public.transactions as t
         left join public.requests as r on r.id = t.request_id and r.user_id = t.user_id
+        left join public.purchases as p on p.id = t.purchase_id and p.user_id = t.user_id
         where t.user_id = $1
             and ($2::bigint is null or t.seq < $2)
             and ($3::text is null or t.transaction_type = $3)
+            and ($4::timestamptz is null or t.created_at >= $4)
+            and ($5::timestamptz is null or t.created_at < $5)
         order by t.seq desc
-        limit $4
+        limit $6
         """,
         user_id,
         before_seq,
         transaction_type,
+        since,
+        until,
         limit,
     )
 

@@ -3,6 +3,7 @@
 from typing import Annotated
 
 from fastapi import APIRouter, Query, Request
+from pydantic import AwareDatetime
 
 from agent_api.auth import CurrentUser
 from agent_api.database import Transaction
@@ -26,6 +27,9 @@ TRANSACTIONS_EXAMPLE = {
             "created_at": "2026-11-21T10:15:00Z",
             "request_id": "7f0c3d52-91f5-4d0f-8d2d-3a0c5b7e9a10",
             "session_id": "c56a4180-65aa-42ec-a945-5fd21dec0538",
+            "purchase_id": None,
+            "price_minor": None,
+            "currency": None,
         }
     ],
     "next_cursor": None,
@@ -73,8 +77,10 @@ async def list_transactions(
     limit: Annotated[int, Query(ge=1, le=PAGE_MAX)] = 50,
     cursor: Cursor = None,
     type: Annotated[TransactionType | None, Query(description="Only movements of this type.")] = None,
+    since: Annotated[AwareDatetime | None, Query(alias="from", description="Only from this moment on.")] = None,
+    until: Annotated[AwareDatetime | None, Query(alias="to", description="Only before this moment.")] = None,
 ) -> TransactionPage:
     """Return one page of the caller's movements, newest first."""
     return await service.list_transactions(
-        connection, user_id=user.id, limit=limit, cursor=cursor, transaction_type=type
+        connection, user_id=user.id, limit=limit, cursor=cursor, transaction_type=type, since=since, until=until
     )

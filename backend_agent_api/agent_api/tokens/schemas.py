@@ -37,6 +37,9 @@ class TransactionRead(BaseModel):
     created_at: datetime
     request_id: UUID | None
     session_id: str | None = Field(description="The conversation it was spent in, while that exists.")
+    purchase_id: UUID | None = Field(description="The purchase it belongs to: bought, refunded, disputed.")
+    price_minor: int | None = Field(description="What that purchase cost, in minor units of `currency`.")
+    currency: str | None
 
 
 class TransactionPage(BaseModel):

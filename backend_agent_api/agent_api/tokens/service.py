@@ -1,5 +1,6 @@
 """What a user may know about their tokens."""
 
+from datetime import datetime
 from uuid import UUID
 
 from agent_api.database import Connection
@@ -14,13 +15,26 @@ async def get_balance(connection: Connection, *, user_id: UUID) -> BalanceRead:
 
 
 async def list_transactions(
-    connection: Connection, *, user_id: UUID, limit: int, cursor: str | None, transaction_type: TransactionType | None
+    connection: Connection,
+    *,
+    user_id: UUID,
+    limit: int,
+    cursor: str | None,
+    transaction_type: TransactionType | None,
+    since: datetime | None,
+    until: datetime | None,
 ) -> TransactionPage:
     """One page of the caller's movements, newest first. Raises InvalidRequest for a cursor that is none of ours."""
     before_seq = decode_cursor(cursor, int)[0] if cursor else None
     # One more than asked for tells whether another page follows.
     rows = await queries.list_transactions(
-        connection, user_id=user_id, limit=limit + 1, before_seq=before_seq, transaction_type=transaction_type
+        connection,
+        user_id=user_id,
+        limit=limit + 1,
+        before_seq=before_seq,
+        transaction_type=transaction_type,
+        since=since,
+        until=until,
     )
     page = rows[:limit]
     return TransactionPage(

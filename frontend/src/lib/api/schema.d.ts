@@ -1317,6 +1317,18 @@ export interface components {
              * @description The conversation it was spent in, while that exists.
              */
             session_id: string | null;
+            /**
+             * Purchase Id
+             * @description The purchase it belongs to: bought, refunded, disputed.
+             */
+            purchase_id: string | null;
+            /**
+             * Price Minor
+             * @description What that purchase cost, in minor units of `currency`.
+             */
+            price_minor: number | null;
+            /** Currency */
+            currency: string | null;
         };
         /**
          * TurnRead
@@ -1847,6 +1859,10 @@ export interface operations {
                 cursor?: string | null;
                 /** @description Only movements of this type. */
                 type?: ("opening" | "signup_bonus" | "purchase" | "consumption" | "release" | "expiry" | "refund" | "dispute" | "reversal" | "grant" | "adjustment") | null;
+                /** @description Only from this moment on. */
+                from?: string | null;
+                /** @description Only before this moment. */
+                to?: string | null;
             };
             header?: never;
             path?: never;
