@@ -5,6 +5,7 @@ import time
 import pytest
 import stripe
 
+from local_stack.stripe_sandbox.tests.receiver import Receiver
 from local_stack.stripe_sandbox.tests.running import RunningSandbox
 from local_stack.stripe_sandbox.tests.shop import SUCCESS, buy, event_types, named, open_session, submit
 
@@ -16,6 +17,7 @@ async def test_a_paid_session_returns_to_the_shop_with_its_id(
 ) -> None:
     session = await open_session(client)
     assert (session["status"], session["payment_status"], session["payment_intent"]) == ("open", "unpaid", None)
+    assert (session["metadata"], session["client_reference_id"]) == ({"purchase_id": "p1"}, "p1")
     assert session["url"].startswith(f"{sandbox.url}/c/pay/cs_test_")
 
     response = await submit(sandbox, session, SUCCESS)
@@ -173,11 +175,27 @@ async def test_an_expired_session_cannot_be_paid(client: stripe.StripeClient, sa
         await client.v1.checkout.sessions.expire_async(session["id"])
 
 
-async def test_a_session_expires_by_itself(client: stripe.StripeClient, sandbox: RunningSandbox) -> None:
+async def test_a_session_expires_by_itself(
+    client: stripe.StripeClient, sandbox: RunningSandbox, receiver: Receiver
+) -> None:
     session = await open_session(client)
     await sandbox.control("POST", f"/sandbox/checkout_sessions/{session['id']}/elapse", {})
+    # Nobody looks at it meanwhile.
+    (delivery,) = await receiver.wait_for(1)
+    assert (delivery.event()["type"], delivery.event()["data"]["object"]["id"]) == (
+        "checkout.session.expired",
+        session["id"],
+    )
+
+
+async def test_a_session_whose_time_is_over_is_expired_for_whoever_looks(
+    client: stripe.StripeClient, sandbox: RunningSandbox
+) -> None:
+    session = await open_session(client)
+    await sandbox.control("POST", f"/sandbox/checkout_sessions/{session['id']}/elapse", {})
+    assert (await submit(sandbox, session, SUCCESS)).status_code == 410
     assert (await client.v1.checkout.sessions.retrieve_async(session["id"])).status == "expired"
-    assert await event_types(client) == ["checkout.session.expired"]
+    assert (await client.v1.charges.list_async()).data == []
 
 
 async def test_the_time_of_a_session_has_stripes_limits(client: stripe.StripeClient, sandbox: RunningSandbox) -> None:

@@ -10,6 +10,8 @@ from starlette.applications import Starlette
 from local_stack.stripe_sandbox.guard import LoopbackOnly
 from local_stack.stripe_sandbox.tests.running import RunningSandbox, start_process
 
+_START_SECONDS = 30
+
 
 @pytest.mark.parametrize(
     ("options", "words"),
@@ -26,7 +28,13 @@ async def test_it_does_not_start_with_a_setting_that_could_leave_the_machine(
     sound = ["--state", str(tmp_path / "s"), "--secret-key", "sk_test_12345678", "--port", "1"]
     hook = ["--webhook-url", "http://127.0.0.1:9/", "--webhook-secret", "whsec_1"]
     process = await start_process(*sound, *hook, *options, stderr=asyncio.subprocess.PIPE)
-    _, errors = await process.communicate()
+    try:
+        async with asyncio.timeout(_START_SECONDS):
+            _, errors = await process.communicate()
+    finally:
+        if process.returncode is None:
+            process.kill()
+            await process.wait()
     assert process.returncode == 1 and words in errors.decode()
 
 
