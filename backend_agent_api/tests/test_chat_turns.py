@@ -27,6 +27,7 @@ async def test_an_answer_is_streamed_stored_and_charged_once(world: ChatWorld) -
     session_id = new_id()
     answer = await ada.ask("Hello", session_id=session_id)
     assert answer.text == "One two three."
+    assert (answer.skipped, answer.last_id) == (0, len(answer.events))
     assert answer.start["session_id"] == session_id
     assert answer.start["balance"] == 4
     assert answer.end == {

@@ -108,7 +108,7 @@ class Person:
         async with self.client.stream(method, path, headers=self.headers, **more) as response:
             if response.status_code != 200:
                 raise AssertionError((response.status_code, await response.aread()))
-            yield LiveStream(response, UiStream(after=after), response.aiter_bytes())
+            yield LiveStream(response, UiStream(last_id=after), response.aiter_bytes())
 
     async def stop(self, session_id: str) -> str:
         response = await self.client.post(f"{ASK}/{session_id}/stop", headers=self.headers)

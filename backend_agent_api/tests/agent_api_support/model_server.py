@@ -60,6 +60,8 @@ class ModelServer:
     """The model that answers say they come from."""
     title: Script = field(default_factory=lambda: ["A title"])
     title_requests: list[dict[str, Any]] = field(default_factory=list[dict[str, Any]])
+    embedding: list[float] | None = field(default_factory=lambda: [0.1, 0.2, 0.3])
+    """The vector of every text; None breaks the route."""
     answering: int = 0
     """Answers that are being written now."""
 
@@ -100,13 +102,10 @@ class ModelServer:
             elif isinstance(step, str):
                 content += step
         message = {"role": "assistant", "content": content}
-        return JSONResponse(
-            {
-                **self._envelope("chat.completion"),
-                "choices": [{"index": 0, "message": message, "finish_reason": "stop"}],
-                "usage": _usage(),
-            }
-        )
+        choice = {"index": 0, "message": message, "finish_reason": "stop"}
+        reply = {**self._envelope("chat.completion"), "choices": [choice], "usage": _usage()}
+        # ASCII, which can carry what UTF-8 cannot.
+        return Response(json.dumps(reply), media_type="application/json")
 
     async def _stream(self, script: Script) -> AsyncIterator[bytes]:
         self.answering += 1
@@ -146,7 +145,9 @@ class ModelServer:
         return _event({**self._envelope("chat.completion.chunk"), "choices": [choice]})
 
     async def _embed(self, _request: Request) -> Response:
-        vector = {"object": "embedding", "index": 0, "embedding": [0.1, 0.2, 0.3]}
+        if self.embedding is None:
+            return JSONResponse({"error": {"message": "a secret of the provider"}}, status_code=500)
+        vector = {"object": "embedding", "index": 0, "embedding": self.embedding}
         return JSONResponse({"object": "list", "data": [vector], "model": "e", "usage": {"prompt_tokens": 1}})
 
     async def _models(self, _request: Request) -> Response:

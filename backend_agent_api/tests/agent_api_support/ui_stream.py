@@ -9,9 +9,15 @@ Part = dict[str, Any]
 
 @dataclass
 class UiStream:
-    """Events in the order of their arrival. Checks the ids, which must count on from `after`."""
+    """Events in the order of their arrival; their ids must grow.
 
-    after: int = 0
+    The process that runs a turn counts them one by one. From another process, text that was joined comes as one event
+    under the id of its last.
+    """
+
+    last_id: int = 0
+    skipped: int = 0
+    """Ids that joined text took along."""
     events: list[dict[str, Any]] = field(default_factory=list[dict[str, Any]])
     is_done: bool = False
     keep_alives: int = 0
@@ -26,14 +32,13 @@ class UiStream:
                 continue
             first, second = block.split(b"\n")
             assert not self.is_done, "nothing follows [DONE]"
-            assert first == f"id: {self.last_id + 1}".encode(), (first, self.last_id)
+            event_id = int(first.removeprefix(b"id: "))
+            assert event_id > self.last_id
+            self.skipped += event_id - self.last_id - 1
+            self.last_id = event_id
             payload = second.removeprefix(b"data: ").decode()
             self.is_done = payload == "[DONE]"
             self.events.append({"type": "[DONE]"} if self.is_done else json.loads(payload))
-
-    @property
-    def last_id(self) -> int:
-        return self.after + len(self.events)
 
     def only(self, kind: str) -> list[dict[str, Any]]:
         """The events of one type."""
@@ -103,9 +108,9 @@ def reduce_parts(events: list[dict[str, Any]]) -> list[Part]:
     return [part for part in parts if part["type"] not in ("text", "reasoning") or part["text"]]
 
 
-def read_stream(body: bytes, *, after: int = 0) -> UiStream:
+def read_stream(body: bytes) -> UiStream:
     """A whole stream."""
-    stream = UiStream(after=after)
+    assert body.endswith(b"\n\n")
+    stream = UiStream()
     stream.feed(body)
-    assert not stream._rest  # pyright: ignore[reportPrivateUsage]
     return stream

@@ -1,0 +1,120 @@
+"""Processes of the API that share one database, and what can happen to one of them."""
+
+import asyncio
+import os
+import signal
+import sys
+from collections.abc import AsyncGenerator
+from contextlib import asynccontextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import httpx
+from agent_api_support.auth_server import SECRET, SERVICE_KEY
+from agent_api_support.chat import Books, Person
+from agent_api_support.model_server import ModelServer
+
+from local_stack.paths import REPOSITORY
+from local_stack.processes import free_ports
+
+START_SECONDS_MAX = 60.0
+STOP_SECONDS_MAX = 20.0
+LEASE_SECONDS = 2
+SWEEP_SECONDS = 0.3
+# What a crash may take to be settled: the lease, the sweep and a busy machine.
+LOST_SECONDS_MAX = LEASE_SECONDS + SWEEP_SECONDS + 8
+FOREIGN = ("LLM_", "EMBEDDING_", "SUPABASE_", "DATABASE_", "STRIPE_", "RATE_", "MODEL_", "RUN_", "PG", "EMBEDDED_")
+
+
+@dataclass
+class ApiProcess:
+    """`uvicorn agent_api:app`, as the README starts it."""
+
+    process: asyncio.subprocess.Process
+    client: httpx.AsyncClient
+    log: Path
+
+    def signal(self, number: signal.Signals) -> None:
+        self.process.send_signal(number)
+
+    async def ended(self) -> int:
+        """Wait for its end."""
+        async with asyncio.timeout(STOP_SECONDS_MAX):
+            return await self.process.wait()
+
+    async def kill(self) -> None:
+        """As a machine that loses power."""
+        self.process.kill()
+        await self.ended()
+
+
+@dataclass(frozen=True)
+class Fleet:
+    """What all processes share."""
+
+    books: Books
+    model: ModelServer
+    directory: Path
+
+    async def person(self, process: ApiProcess, *, tokens: int = 5) -> Person:
+        return await self.books.person(process.client, tokens=tokens)
+
+    @asynccontextmanager
+    async def api(self, **changes: Any) -> AsyncGenerator[ApiProcess]:
+        """One process that is ready, with short leases; killed at the end if it still runs."""
+        (port,) = free_ports(1)
+        settings = {
+            "database_url": self.books.database.dsn(),
+            "supabase_url": "http://127.0.0.1:9",
+            "supabase_service_key": SERVICE_KEY,
+            "supabase_jwt_secret": SECRET,
+            "llm_api_key": "unused",
+            "llm_choice": "scripted",
+            "llm_base_url": self.model.base_url,
+            "embedding_base_url": self.model.base_url,
+            "rate_limit_requests": 1_000_000,
+            # Waiting is no failure on a busy machine.
+            "database_acquire_timeout_seconds": 30,
+            "run_lease_seconds": LEASE_SECONDS,
+            "run_lease_renew_seconds": 0.5,
+            "run_sweep_interval_seconds": SWEEP_SECONDS,
+            "run_flush_interval_seconds": 0.1,
+            "shutdown_grace_seconds": 0.5,
+            "model_retries_max": 0,
+            "log_level": "WARNING",
+            **changes,
+        }
+        environment = {name: value for name, value in os.environ.items() if not name.startswith(FOREIGN)}
+        environment |= {name.upper(): str(value) for name, value in settings.items()}
+        log = self.directory / f"api-{port}.log"
+        with log.open("wb") as output:
+            process = await asyncio.create_subprocess_exec(
+                *(sys.executable, "-m", "uvicorn", "agent_api:app", "--port", str(port)),
+                cwd=REPOSITORY / "backend_agent_api",
+                env=environment,
+                stdout=output,
+                stderr=output,
+            )
+        limits = httpx.Limits(max_connections=None)
+        async with httpx.AsyncClient(base_url=f"http://127.0.0.1:{port}", timeout=60, limits=limits) as client:
+            running = ApiProcess(process, client, log)
+            try:
+                await self._ready(running)
+                yield running
+            finally:
+                if process.returncode is None:
+                    process.send_signal(signal.SIGCONT)
+                    process.kill()
+                    await process.wait()
+
+    async def _ready(self, running: ApiProcess) -> None:
+        async with asyncio.timeout(START_SECONDS_MAX):
+            while running.process.returncode is None:
+                try:
+                    if (await running.client.get("/health/ready")).status_code == 200:
+                        return
+                except httpx.TransportError:
+                    pass
+                await asyncio.sleep(0.05)
+        raise AssertionError(running.log.read_text())

@@ -1,0 +1,218 @@
+"""One database, several processes: start here, follow and stop there, and lose any of them in mid-answer."""
+
+import asyncio
+import signal
+import time
+from uuid import uuid4
+
+import httpx
+import pytest
+from agent_api_support.chat import ASK, new_id
+from agent_api_support.model_server import Tool
+
+from tests.end_to_end.fleet import LEASE_SECONDS, LOST_SECONDS_MAX, ApiProcess, Fleet
+
+Pair = tuple[ApiProcess, ApiProcess]
+
+TEXT_STORED = "select 1 from public.run_events where request_id = $1 and part ->> 'delta' like '%Begun%'"
+
+
+async def test_started_on_one_followed_and_stopped_on_another(fleet: Fleet, pair: Pair) -> None:
+    a, b = pair
+    go_on, never = asyncio.Event(), asyncio.Event()
+    fleet.model.say(
+        "follow me",
+        ["Let me see. ", Tool("list_documents", "{}")],
+        ["Begun ", "and ", "growing 😀 ", go_on, "until ", "now ", never],
+    )
+    session_id = new_id()
+    ada = await fleet.person(a, tokens=1)
+    async with ada.asking("follow me", session_id=session_id) as here:
+        await here.until_text("growing")
+        there = ada.at(b.client)
+        async with there.attached(session_id) as live:
+            await live.until_text("growing")
+            go_on.set()
+            await here.until_text("now")
+            await live.until_text("now")
+            told_at = time.monotonic()
+            assert await there.stop(session_id) == "stopping"
+            first = await here.rest()
+            assert time.monotonic() - told_at < 3
+            followed = await live.rest()
+    assert first.end["status"] == "stopped"
+    assert followed.parts == first.parts
+    assert followed.start == first.start
+    assert followed.end == first.end
+    assert followed.last_id == first.last_id
+    reply = await b.client.get(f"{ASK}/{session_id}/stream", headers=ada.headers)
+    assert reply.status_code == 204
+    assert await fleet.books.rows("select 1 from public.requests where status = 'running'") == []
+    await fleet.books.assert_sound()
+
+
+@pytest.mark.parametrize("has_output", [True, False])
+async def test_a_killed_process_is_settled_by_another_within_the_lease(
+    fleet: Fleet, pair: Pair, has_output: bool
+) -> None:
+    _, b = pair
+    text = f"killed, {has_output}"
+    fleet.model.say(text, ["Begun ", asyncio.Event()] if has_output else [asyncio.Event()])
+    session_id, request_id = new_id(), uuid4()
+    async with fleet.api() as a:
+        ada = await fleet.person(a, tokens=1)
+        there = ada.at(b.client)
+        async with ada.asking(text, session_id=session_id, request_id=request_id) as here:
+            stored = TEXT_STORED if has_output else "select 1 from public.run_events where request_id = $1"
+            await here.until(lambda seen: seen.text == "Begun " if has_output else bool(seen.events))
+            await fleet.books.until(stored, request_id)
+            async with there.attached(session_id) as live:
+                await live.until(lambda seen: bool(seen.events))
+                killed_at = time.monotonic()
+                await a.kill()
+                followed = await live.rest()
+                assert time.monotonic() - killed_at < LOST_SECONDS_MAX
+            with pytest.raises(httpx.RemoteProtocolError):
+                await here.rest()
+    row = await fleet.books.settled(request_id)
+    assert (row["status"], row["reason"]) == ("failed" if has_output else "released", "process_lost")
+    assert (followed.end["status"], followed.end["reason"]) == (row["status"], "process_lost")
+    assert followed.end["balance"] == (0 if has_output else 1)
+    assert followed.error is not None
+    assert followed.text == ("Begun " if has_output else "")
+    messages = await there.messages(session_id)
+    assert [message["parts"] for message in messages[1:]] == (
+        [[{"type": "text", "text": "Begun ", "state": "done"}]] if has_output else []
+    )
+    # The same id repeated tells how it ended, and takes nothing more.
+    again = await there.ask(text, request_id=request_id)
+    assert again.end["status"] == row["status"]
+    assert again.text == followed.text
+    assert await there.balance() == (0 if has_output else 1)
+    await fleet.books.assert_sound()
+
+
+async def test_a_reader_that_leaves_at_once_finds_the_answer_on_return(fleet: Fleet, pair: Pair) -> None:
+    a, _ = pair
+    go_on = asyncio.Event()
+    fleet.model.say("I am off", ["Begun ", go_on, "and ended"])
+    session_id, request_id = new_id(), uuid4()
+    ada = await fleet.person(a, tokens=3)
+    async with ada.asking("I am off", session_id=session_id, request_id=request_id):
+        pass  # Not a byte was read.
+    assert (await fleet.books.request(request_id))["status"] == "running"
+    async with ada.attached(session_id, after=0) as live:
+        await live.until_text("Begun")
+    go_on.set()
+    row = await fleet.books.settled(request_id)
+    assert row["status"] == "done"
+    _, answer = await ada.messages(session_id)
+    assert answer["parts"][-1]["text"] == "Begun and ended"
+    assert await ada.balance() == 2
+    again = await ada.ask("I am off", request_id=request_id)
+    assert (again.text, again.end["balance"]) == ("Begun and ended", 2)
+    await fleet.books.assert_sound()
+
+
+async def test_a_process_whose_lease_was_taken_gives_the_turn_up(fleet: Fleet, pair: Pair) -> None:
+    a, _ = pair
+    fleet.model.say("stolen", ["Begun ", asyncio.Event()])
+    session_id, request_id = new_id(), uuid4()
+    ada = await fleet.person(a, tokens=1)
+    async with ada.asking("stolen", session_id=session_id, request_id=request_id) as here:
+        await here.until_text("Begun")
+        await fleet.books.until(TEXT_STORED, request_id)
+        running = fleet.model.answering
+        await fleet.books.rows(
+            "update public.requests set lease_holder = $2, lease_expires_at = now() + interval '3 seconds'"
+            " where id = $1",
+            request_id, uuid4(),
+        )  # fmt: skip
+        async with asyncio.timeout(10):
+            while fleet.model.answering == running:  # noqa: ASYNC110 - a counter of a stand-in has no event
+                await asyncio.sleep(0.02)
+        # It stopped asking the model, and settled nothing: the turn is another's.
+        assert (await fleet.books.request(request_id))["status"] == "running"
+        answer = await here.rest()
+    # The taker is gone too: a sweeper ends the turn, and the reader is told so.
+    assert (answer.end["status"], answer.end["reason"]) == ("failed", "process_lost")
+    assert answer.text == "Begun "
+    assert len(await fleet.books.rows("select 1 from public.transactions where request_id = $1", request_id)) == 1
+    await fleet.books.assert_sound()
+
+
+async def test_a_frozen_process_finds_its_turn_settled(fleet: Fleet, pair: Pair) -> None:
+    a, b = pair
+    go_on = asyncio.Event()
+    fleet.model.say("frozen", ["Begun ", go_on, "and much more"])
+    session_id, request_id = new_id(), uuid4()
+    ada = await fleet.person(a, tokens=1)
+    async with ada.asking("frozen", session_id=session_id, request_id=request_id) as here:
+        await here.until_text("Begun")
+        await fleet.books.until(TEXT_STORED, request_id)
+        a.signal(signal.SIGSTOP)
+        row = await fleet.books.settled(request_id)
+        assert (row["status"], row["reason"]) == ("failed", "process_lost")
+        go_on.set()
+        a.signal(signal.SIGCONT)
+        answer = await here.rest()
+    assert (answer.end["status"], answer.end["reason"]) == ("failed", "process_lost")
+    there = ada.at(b.client)
+    messages = await there.messages(session_id)
+    assert [message["parts"][-1]["text"] for message in messages] == ["frozen", "Begun "]
+    assert await there.balance() == 0
+    assert (await fleet.books.request(request_id))["settled_at"] == row["settled_at"]
+    await fleet.books.assert_sound()
+
+
+async def test_a_stop_signal_lets_answers_finish_and_settles_the_rest(fleet: Fleet) -> None:
+    soon, never = asyncio.Event(), asyncio.Event()
+    fleet.model.say("soon", ["Begun ", soon, "and ended"])
+    fleet.model.say("never", ["Begun ", never])
+    fleet.model.say("silent", [never])
+    ids = {text: uuid4() for text in ("soon", "never", "silent")}
+    async with fleet.api(shutdown_grace_seconds=1.5, run_lease_seconds=600) as a:
+        ada = await fleet.person(a, tokens=3)
+        async with (
+            ada.asking("soon", request_id=ids["soon"]) as first,
+            ada.asking("never", request_id=ids["never"]) as second,
+            ada.asking("silent", request_id=ids["silent"]) as third,
+        ):
+            await first.until_text("Begun")
+            await second.until_text("Begun")
+            await third.until(lambda seen: bool(seen.events))
+            a.signal(signal.SIGTERM)
+            with pytest.raises((httpx.TransportError, AssertionError)):
+                while True:
+                    assert (await a.client.get("/health/ready")).status_code == 200
+            soon.set()
+            ends = [await stream.rest() for stream in (first, second, third)]
+        assert [stream.end["status"] for stream in ends] == ["done", "failed", "released"]
+        assert [stream.end.get("reason") for stream in ends] == [None, "shutdown", "shutdown"]
+        await a.ended()
+    rows = {text: await fleet.books.request(request_id) for text, request_id in ids.items()}
+    assert {text: row["status"] for text, row in rows.items()} == {
+        "soon": "done",
+        "never": "failed",
+        "silent": "released",
+    }
+    await fleet.books.assert_sound()
+
+
+async def test_leases_are_renewed_as_long_as_a_turn_runs(fleet: Fleet, pair: Pair) -> None:
+    a, _ = pair
+    go_on = asyncio.Event()
+    fleet.model.say("patience", ["Begun ", go_on, "and ended"])
+    request_id = uuid4()
+    ada = await fleet.person(a)
+    async with ada.asking("patience", request_id=request_id) as here:
+        await here.until_text("Begun")
+        begun = await fleet.books.request(request_id)
+        # Another process sweeps all the while.
+        await fleet.books.until(
+            "select 1 from public.requests"
+            " where id = $1 and lease_expires_at > $2::timestamptz + make_interval(secs => $3)",
+            request_id, begun["lease_expires_at"], float(LEASE_SECONDS),
+        )  # fmt: skip
+        go_on.set()
+        assert (await here.rest()).end["status"] == "done"
