@@ -8,8 +8,8 @@ MINOR_MAX = 2**53
 
 
 class _StripeObject(BaseModel):
-    # Stripe adds fields without a new version: what is not read here is not looked at.
-    model_config = ConfigDict(extra="ignore", frozen=True)
+    # Stripe adds fields without a new version: what is not read here is not looked at. What is read is taken as it is.
+    model_config = ConfigDict(extra="ignore", frozen=True, strict=True)
 
 
 Metadata = Annotated[dict[str, str], BeforeValidator(lambda value: {} if value is None else value)]
