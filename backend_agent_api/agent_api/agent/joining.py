@@ -4,6 +4,10 @@ The OpenAI SDK and pydantic-ai spend nearly all of their time per chunk (docs/de
 that bring nothing but text and arrive within a short window become one, before any library sees them. The first chunk
 and one after a pause pass at once; whatever is not plain text (tool calls, reasoning, usage, the finish) passes
 unchanged and in its place.
+
+Between two pieces of text the connection rests (pacing.py), so what is not text may wait behind text for one window.
+The window widens with the number of answers that stream at once: what a process spends on pieces is bounded, and
+nobody waits for a first piece because of many later ones.
 """
 
 import asyncio
@@ -14,11 +18,28 @@ from typing import Any, cast
 
 import httpx2
 
+from agent_api.agent.pacing import Pace, pace_of
+
 EVENT_END = b"\n\n"
 DATA_PREFIX = b"data:"
 TEXT_DELTA_KEYS = frozenset({"content", "role"})
 READ_AHEAD_MAX = 256
 """Events read from the model ahead of whoever consumes them; beyond that the connection waits."""
+PIECES_PER_SECOND_MAX = 200
+"""What one process hands on, all its answers together; each costs about 0.6 ms by the time it has left."""
+WIDENED_WINDOW_SECONDS_MAX = 0.25
+"""Text that comes four times a second still reads as a stream."""
+
+
+class Crowd:
+    """The answers that stream through one transport at once."""
+
+    def __init__(self) -> None:
+        self.size = 0
+
+    def widened(self, window_seconds: float) -> float:
+        """The window for this many answers."""
+        return max(window_seconds, min(self.size / PIECES_PER_SECOND_MAX, WIDENED_WINDOW_SECONDS_MAX))
 
 
 def _object(value: object) -> dict[str, Any]:
@@ -45,7 +66,8 @@ def take_text(event: bytes) -> tuple[dict[str, Any], str] | None:
         return None
     delta = _object(fields.get("delta"))
     brought = {key for key, value in delta.items() if value is not None}
-    if not brought <= TEXT_DELTA_KEYS or not isinstance(delta.get("content"), str):
+    # The opening chunk brings a role and an empty text, which must not make the first word wait for a window.
+    if not brought <= TEXT_DELTA_KEYS or not isinstance(delta.get("content"), str) or not delta["content"]:
         return None
     # Padding of random length, against those who listen to the line.
     chunk.pop("obfuscation", None)
@@ -75,9 +97,18 @@ class _LineEnds:
 class JoinedEvents(httpx2.AsyncByteStream):
     """The body of one streamed answer, its text chunks joined per window."""
 
-    def __init__(self, source: httpx2.AsyncByteStream, *, window_seconds: float) -> None:
+    def __init__(
+        self,
+        source: httpx2.AsyncByteStream,
+        *,
+        window_seconds: float,
+        crowd: Crowd | None = None,
+        pace: Pace | None = None,
+    ) -> None:
         self._source = source
-        self._window_seconds = window_seconds
+        self._base_window_seconds = window_seconds
+        self._crowd = crowd or Crowd()
+        self._pace = pace or Pace()
         self._ready: list[bytes] = []
         self._chunk: dict[str, Any] | None = None
         self._texts: list[str] = []
@@ -88,7 +119,12 @@ class JoinedEvents(httpx2.AsyncByteStream):
         self._failure: Exception | None = None
         self._ended = False
 
+    @property
+    def _window_seconds(self) -> float:
+        return self._crowd.widened(self._base_window_seconds)
+
     async def __aiter__(self) -> AsyncIterator[bytes]:
+        self._crowd.size += 1
         self._reader = asyncio.create_task(self._read())
         clock = asyncio.get_running_loop().time
         handed_on_at = float("-inf")
@@ -103,18 +139,20 @@ class JoinedEvents(httpx2.AsyncByteStream):
                             await self._urgent.wait()
                 self._arrived.clear()
                 self._urgent.clear()
+                if self._texts:
+                    handed_on_at = clock()
                 self._close_text()
                 if self._ready:
                     body = b"".join(self._ready)
                     self._ready.clear()
                     self._room.set()
-                    handed_on_at = clock()
                     yield body
                 if self._ended and not self._ready:
                     if self._failure is not None:
                         raise self._failure
                     return
         finally:
+            self._crowd.size -= 1
             await self._stop_reading()
 
     async def aclose(self) -> None:
@@ -129,13 +167,15 @@ class JoinedEvents(httpx2.AsyncByteStream):
 
     async def _read(self) -> None:
         line_ends = _LineEnds()
+        clock = asyncio.get_running_loop().time
         rest = b""
         try:
             async for piece in self._source:
                 events = (rest + line_ends.plain(piece)).split(EVENT_END)
                 rest = events.pop()
-                for event in events:
-                    self._take(event)
+                # A list: every event is to be taken.
+                is_text_only = all([self._take(event) for event in events])
+                self._pace.rest(clock() + self._window_seconds if is_text_only else 0)
                 if self._ready or self._texts:
                     self._arrived.set()
                 if len(self._ready) + len(self._texts) >= READ_AHEAD_MAX:
@@ -144,6 +184,9 @@ class JoinedEvents(httpx2.AsyncByteStream):
                     await self._room.wait()
         except Exception as error:  # Handed to the consumer, in whose task it belongs.
             self._failure = error
+        finally:
+            # The next answer over this connection begins at once.
+            self._pace.rest(0)
         rest += line_ends.rest()
         if rest:
             self._close_text()
@@ -152,18 +195,20 @@ class JoinedEvents(httpx2.AsyncByteStream):
         self._arrived.set()
         self._urgent.set()
 
-    def _take(self, event: bytes) -> None:
+    def _take(self, event: bytes) -> bool:
+        """Keep one event; whether it is text to be joined."""
         taken = take_text(event)
         if taken is None:
             self._close_text()
             self._ready.append(event + EVENT_END)
             self._urgent.set()
-            return
+            return False
         chunk, text = taken
         if chunk != self._chunk:
             self._close_text()
             self._chunk = chunk
         self._texts.append(text)
+        return True
 
     def _close_text(self) -> None:
         if self._chunk is None:
@@ -181,13 +226,16 @@ class JoiningTransport(httpx2.AsyncBaseTransport):
     def __init__(self, inner: httpx2.AsyncBaseTransport, *, window_seconds: float) -> None:
         self._inner = inner
         self._window_seconds = window_seconds
+        self._crowd = Crowd()
 
     async def handle_async_request(self, request: httpx2.Request) -> httpx2.Response:
         response = await self._inner.handle_async_request(request)
         is_stream = response.headers.get("content-type", "").startswith("text/event-stream")
         if is_stream and response.status_code == 200 and "content-encoding" not in response.headers:
             source = cast("httpx2.AsyncByteStream", response.stream)
-            response.stream = JoinedEvents(source, window_seconds=self._window_seconds)
+            response.stream = JoinedEvents(
+                source, window_seconds=self._window_seconds, crowd=self._crowd, pace=pace_of(response)
+            )
         return response
 
     async def aclose(self) -> None:

@@ -13,15 +13,19 @@ from pydantic_ai.providers.openai import OpenAIProvider
 from pydantic_ai.providers.openrouter import OpenRouterProvider
 
 from agent_api.agent.joining import JoiningTransport
+from agent_api.agent.pacing import PacedTransport
 from agent_api.settings import Settings
 
 KEY_NOT_NEEDED = "not-needed"
 """Local servers take any key, but the SDK insists on one."""
+KEEP_ALIVE_MAX = 100
+"""Idle connections that are kept. Each is looked at whenever one is taken, so more of them cost more."""
 
 
 def _http_client(settings: Settings) -> httpx2.AsyncClient:
-    limits = httpx2.Limits(max_connections=settings.runs_per_process_max, max_keepalive_connections=100)
-    transport: httpx2.AsyncBaseTransport = httpx2.AsyncHTTPTransport(limits=limits)
+    transport: httpx2.AsyncBaseTransport = PacedTransport(
+        connections_max=settings.runs_per_process_max, keep_alive_max=KEEP_ALIVE_MAX
+    )
     if settings.model_join_window_seconds > 0:
         transport = JoiningTransport(transport, window_seconds=settings.model_join_window_seconds)
     # The turn watches idleness itself and names it; this is the floor under it.
