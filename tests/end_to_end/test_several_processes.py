@@ -170,9 +170,12 @@ async def test_a_stop_signal_lets_answers_finish_and_settles_the_rest(fleet: Fle
     fleet.model.say("soon", ["Begun ", soon, "and ended"])
     fleet.model.say("never", ["Begun ", never])
     fleet.model.say("silent", [never])
-    ids = {text: uuid4() for text in ("soon", "never", "silent")}
+    fleet.model.say("left", ["Begun ", never])
+    ids = {text: uuid4() for text in ("soon", "never", "silent", "left")}
     async with fleet.api(shutdown_grace_seconds=1.5, run_lease_seconds=600) as a:
-        ada = await fleet.person(a, tokens=3)
+        ada = await fleet.person(a, tokens=4)
+        async with ada.asking("left", request_id=ids["left"]) as nobody_stays:
+            await nobody_stays.until_text("Begun")
         async with (
             ada.asking("soon", request_id=ids["soon"]) as first,
             ada.asking("never", request_id=ids["never"]) as second,
@@ -195,6 +198,7 @@ async def test_a_stop_signal_lets_answers_finish_and_settles_the_rest(fleet: Fle
         "soon": "done",
         "never": "failed",
         "silent": "released",
+        "left": "failed",
     }
     await fleet.books.assert_sound()
 
