@@ -3,6 +3,7 @@
 import asyncio
 import itertools
 from datetime import timedelta
+from typing import Any
 from uuid import UUID
 
 import pytest
@@ -174,7 +175,7 @@ async def test_a_repeat_of_an_applied_refund_asks_stripe_nothing(shop: Shop) -> 
 
 
 async def test_refunds_of_others_are_ignored(shop: Shop) -> None:
-    charge = {"id": "ch_1", "object": "charge", "payment_intent": "pi_of_somebody_else", "metadata": {}}
+    charge: dict[str, Any] = {"id": "ch_1", "object": "charge", "payment_intent": "pi_of_somebody_else", "metadata": {}}
     answer = await deliver(shop.api, event_about("charge.refunded", charge))
     assert (answer.status_code, answer.json()) == (200, {"status": "ignored"})
     without = event_about("charge.refunded", {**charge, "payment_intent": None})

@@ -171,7 +171,7 @@ async def test_a_body_over_the_limit_is_refused_declared_or_not(shop: Shop) -> N
     body = json.dumps(event_about("customer.created", {"id": "cus_1", "padding": "x" * 300_000}))
     assert refusal(await shop.api.client.post(PATH, content=body, headers=signed(body))) == (413, "message_too_large")
 
-    async def pieces() -> Any:
+    async def pieces() -> AsyncGenerator[bytes]:
         for start in range(0, len(body), 10_000):
             yield body[start : start + 10_000].encode()
 

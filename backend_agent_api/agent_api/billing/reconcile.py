@@ -5,6 +5,7 @@ Reads the service's environment. Ends with 0 when nothing differs, 1 when someth
 
 import argparse
 import asyncio
+import logging
 import sys
 
 import asyncpg
@@ -84,8 +85,9 @@ def main() -> int:
     except SettingsError as error:
         print(error, file=sys.stderr)
         return 2
-    # The report is what this prints; what goes wrong on the way is logged to the same place.
+    # Standard output is the report's alone.
     configure_logs("CRITICAL")
+    logging.disable(logging.CRITICAL)
     try:
         report = asyncio.run(reconcile(settings, days=arguments.days))
     except NotSetUp:

@@ -85,7 +85,7 @@ def _moment(text: str) -> datetime:
 async def get_usage(connection: Connection, *, user_id: UUID, since: date | None, until: date | None) -> UsageRead:
     """What the caller bought and spent from one day to another, both included. Raises InvalidRequest."""
     last = until or datetime.now(UTC).date()
-    first = since or max(last, date.min + timedelta(USAGE_DAYS_DEFAULT)) - timedelta(USAGE_DAYS_DEFAULT - 1)
+    first = since or last - min(timedelta(days=USAGE_DAYS_DEFAULT - 1), last - date.min)
     if first > last:
         raise InvalidRequest("from: must not be after to", field="from")
     if (last - first).days >= USAGE_DAYS_MAX:
