@@ -67,7 +67,7 @@ test("when the line stays away the question goes back to the composer and can be
   await expect(composer(page)).toHaveValue("[[echo]] from the tunnel")
   await expect(page).toHaveURL(/\/$/)
   cable.mend()
-  await page.getByRole("button", { name: "Try again" }).click()
+  await page.getByRole("main").getByRole("button", { name: "Try again" }).click()
   await expect(settledAnswers(page)).toHaveText(/from the tunnel/)
   await expect(composer(page)).toHaveValue("")
   expect(await ledgerOf(account.email)).toEqual(["signup_bonus 10", "consumption -1"])

@@ -49,13 +49,13 @@ export function ChatRoute() {
       onAccepted={() => {
         if (isNew) {
           setDraft({ sessionId, isAccepted: true, isPlaced: false })
-          void navigate(`/c/${sessionId}`, { state: { isNew: true } })
+          void navigate(`/c/${sessionId}`)
         }
         refreshLists()
       }}
       onRefused={(failure) => {
         // Tokens that ran out in time are only found missing when one is asked for.
-        if (failure.kind === "no-tokens") reread()
+        if (failure?.kind === "no-tokens") reread()
       }}
       onSwitchBranch={(messageId) => setQuery({ branch: messageId })}
       onBalance={setTokens}

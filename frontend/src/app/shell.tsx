@@ -15,18 +15,13 @@ import { PanelLeft, SquarePen } from "lucide-react"
 import { useEffect, useState } from "react"
 import { Link, Outlet, useLocation, useMatch } from "react-router"
 
-function isJustMade(state: unknown): boolean {
-  return typeof state === "object" && state !== null && "isNew" in state
-}
-
 function useTitle(): string {
   const sessionId = useMatch("/c/:sessionId")?.params.sessionId
   const isHistory = useMatch("/token-history") !== null
-  const location = useLocation()
   const lists = useInfiniteQuery(conversationsQuery(false))
   const listed = lists.data?.pages.flatMap((page) => page.items).find((one) => one.session_id === sessionId)
-  // A conversation of an older page or of the archive; not one that is only just being made.
-  const isElsewhere = sessionId !== undefined && lists.isSuccess && !listed && !isJustMade(location.state)
+  // On an older page of the list, or in the archive.
+  const isElsewhere = sessionId !== undefined && lists.isSuccess && !lists.isFetching && !listed
   const { data } = useQuery({ ...conversationQuery(sessionId ?? ""), enabled: isElsewhere, retry: false })
   const title = isHistory ? "Token history" : sessionId === undefined ? "" : ((listed ?? data)?.title ?? UNTITLED)
   useEffect(() => {

@@ -24,7 +24,7 @@ type ChatViewProps = {
   name: string | null
   onStart: () => void
   onAccepted: () => void
-  onRefused: (failure: Failure) => void
+  onRefused: (failure: Failure | null) => void
   onSwitchBranch: (messageId: string) => void
   onBalance: (tokens: number) => void
   onTurnEnd: () => void

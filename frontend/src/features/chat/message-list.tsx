@@ -70,8 +70,23 @@ export function MessageList(props: MessageListProps) {
         ),
       )}
       {isBusy && last?.role === "user" ? <Dots className="mt-6 text-ink-faint" /> : null}
+      {!isBusy && !props.notice && last?.role === "user" ? (
+        <Unanswered wasReturned={last.metadata?.status === "released"} onAskAgain={() => props.onRegenerate(last.id)} />
+      ) : null}
       {props.notice ? <div className="mt-6">{props.notice}</div> : null}
     </div>
+  )
+}
+
+/** A question that was left without an answer, found again later. */
+function Unanswered({ wasReturned, onAskAgain }: { wasReturned: boolean; onAskAgain: () => void }) {
+  return (
+    <p className="mt-2 flex flex-wrap items-center gap-3 text-sm text-ink-faint">
+      {wasReturned ? "No answer came. Your token was returned." : "There is no answer to this."}
+      <Button size="small" onClick={onAskAgain}>
+        Ask again
+      </Button>
+    </p>
   )
 }
 

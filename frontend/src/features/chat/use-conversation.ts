@@ -20,15 +20,15 @@ type Options = {
   onStart: () => void
   onAccepted: () => void
   /** The question was not taken in; `text` is what to put back before the person's eyes. */
-  onRefused: (text: string, failure: Failure) => void
+  onRefused: (text: string, failure: Failure | null) => void
   onBalance: (tokens: number) => void
   onTurnEnd: () => void
 }
 
 /** What the SDK's callbacks told about the turn that is being followed. */
-type Outcome = { error: Error | null; metadata: ChatMetadata | undefined; hasEnded: boolean }
+type Outcome = { error: Error | null; metadata: ChatMetadata | undefined; hasEnded: boolean; isAbort: boolean }
 
-const noOutcome = (): Outcome => ({ error: null, metadata: undefined, hasEnded: false })
+const noOutcome = (): Outcome => ({ error: null, metadata: undefined, hasEnded: false, isAbort: false })
 
 const STOP_PATIENCE_MS = 8_000
 const UNATTACHABLE_POLL_MS = 2_000
@@ -55,9 +55,10 @@ export function useConversation(options: Options) {
     onError: (cause) => {
       outcome.current.error = cause
     },
-    onFinish: ({ message }) => {
+    onFinish: ({ message, isAbort }) => {
       outcome.current.metadata = message.metadata
       outcome.current.hasEnded = true
+      outcome.current.isAbort = isAbort
     },
   })
   const isRunning = chat.status === "submitted" || chat.status === "streaming"
@@ -80,6 +81,8 @@ export function useConversation(options: Options) {
     setLink("up")
     setIsStopping(false)
     const { error, metadata } = outcome.current
+    // The last figure comes with the end, too late for a render in which the turn still runs.
+    if (metadata?.balance !== undefined) options.onBalance(metadata.balance)
     if (error === null) return null
     const accepted = metadata?.request_id !== undefined
     const found = describeFailure(error, { accepted, released: metadata?.status === "released" })
@@ -103,7 +106,9 @@ export function useConversation(options: Options) {
       const messageId = action.kind === "edit" ? action.messageId : undefined
       return chat.sendMessage({ text: action.text, messageId }, settings)
     })
-    if (found && wasNotAccepted(found)) {
+    // Left or stopped before the server had answered a word: as far as is known here, nothing was asked.
+    const isWithdrawn = outcome.current.isAbort && outcome.current.metadata?.request_id === undefined
+    if (isWithdrawn || (found && wasNotAccepted(found))) {
       chat.setMessages(before)
       chat.clearError()
       options.onRefused(action.kind === "regenerate" ? "" : action.text, found)

@@ -17,7 +17,7 @@ function Editor({ text, onSave, onCancel }: { text: string; onSave: (text: strin
   const isReady = value.trim() !== "" && value.trim() !== text.trim()
   return (
     <form
-      className="w-full rounded-2xl border border-line bg-surface p-3"
+      className="mb-4 w-full rounded-2xl border border-line-strong/50 bg-surface p-3 focus-within:border-accent"
       onSubmit={(event) => {
         event.preventDefault()
         if (isReady) onSave(value.trim())
@@ -36,7 +36,7 @@ function Editor({ text, onSave, onCancel }: { text: string; onSave: (text: strin
             event.currentTarget.form?.requestSubmit()
           }
         }}
-        className="block w-full resize-none rounded-md bg-transparent px-1.5 py-1 text-base outline-offset-4"
+        className="block w-full resize-none bg-transparent px-1.5 py-1 text-base outline-none!"
       />
       <div className="mt-2 flex flex-wrap items-center justify-end gap-2">
         <p className="mr-auto px-1.5 text-sm text-ink-faint">Asks again, for one token.</p>
