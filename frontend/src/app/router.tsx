@@ -1,9 +1,11 @@
+import { BuyRoute, ReceiptRoute, SuccessRoute } from "@/app/billing-routes"
 import { NotFound, RouteCrash } from "@/app/error-pages"
 import { Shell } from "@/app/shell"
 import { Waiting } from "@/components/ui/spinner"
 import { CallbackPage } from "@/features/auth/callback-page"
 import { LoginPage } from "@/features/auth/login-page"
 import { RequireSession } from "@/features/auth/require-session"
+import { FailurePage } from "@/features/billing/failure-page"
 import { TokenHistory } from "@/features/tokens/token-history"
 import { createBrowserRouter } from "react-router"
 
@@ -17,6 +19,7 @@ export const router = createBrowserRouter([
       {
         element: <RequireSession />,
         children: [
+          { path: "/receipt/:purchaseId", element: <ReceiptRoute /> },
           {
             element: <Shell />,
             children: [
@@ -30,6 +33,9 @@ export const router = createBrowserRouter([
                 ],
               },
               { path: "/token-history", element: <TokenHistory /> },
+              { path: "/purchase-tokens", element: <BuyRoute /> },
+              { path: "/payment-success", element: <SuccessRoute /> },
+              { path: "/payment-failure", element: <FailurePage /> },
               { path: "*", element: <NotFound /> },
             ],
           },

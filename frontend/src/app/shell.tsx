@@ -1,11 +1,13 @@
 import { Sidebar } from "@/app/sidebar"
 import { IconButton } from "@/components/ui/button"
 import { Sheet } from "@/components/ui/dialog"
+import { clearIntent } from "@/features/billing/intent"
 import { clearDrafts } from "@/features/chat/draft"
 import { UNTITLED } from "@/features/chat/conversation-row"
 import { ProfileMenu } from "@/features/profile/profile-menu"
 import { BalanceBadge } from "@/features/tokens/balance-badge"
 import { BalanceProvider } from "@/features/tokens/balance-context"
+import { LowBalanceHint } from "@/features/tokens/low-balance-hint"
 import { conversationQuery, conversationsQuery } from "@/lib/api/conversations"
 import { signOut } from "@/lib/auth/session"
 import { useSession } from "@/lib/auth/use-session"
@@ -15,19 +17,27 @@ import { PanelLeft, SquarePen } from "lucide-react"
 import { useEffect, useState } from "react"
 import { Link, Outlet, useLocation, useMatch } from "react-router"
 
+const pageTitles: Record<string, string | undefined> = {
+  "/token-history": "Token history",
+  "/purchase-tokens": "Buy tokens",
+  "/payment-success": "Your purchase",
+  "/payment-failure": "Your purchase",
+}
+
 function useTitle(): string {
   const sessionId = useMatch("/c/:sessionId")?.params.sessionId
-  const isHistory = useMatch("/token-history") !== null
+  const page = pageTitles[useLocation().pathname.replace(/\/+$/, "")]
   const lists = useInfiniteQuery(conversationsQuery(false))
   const listed = lists.data?.pages.flatMap((page) => page.items).find((one) => one.session_id === sessionId)
   // On an older page of the list, or in the archive.
   const isElsewhere = sessionId !== undefined && lists.isSuccess && !lists.isFetching && !listed
   const { data } = useQuery({ ...conversationQuery(sessionId ?? ""), enabled: isElsewhere, retry: false })
-  const title = isHistory ? "Token history" : sessionId === undefined ? "" : ((listed ?? data)?.title ?? UNTITLED)
+  const title = page !== undefined ? page : sessionId === undefined ? "" : ((listed ?? data)?.title ?? UNTITLED)
   useEffect(() => {
     document.title = title === "" ? productName : `${title} – ${productName}`
   }, [title])
-  return isHistory ? "" : title
+  // Those pages carry their title as a heading.
+  return page !== undefined ? "" : title
 }
 
 /** The frame around every page of a signed-in person. */
@@ -42,6 +52,7 @@ export function Shell() {
     <BalanceProvider
       onChange={() => {
         void client.invalidateQueries({ queryKey: ["transactions"] })
+        void client.invalidateQueries({ queryKey: ["purchases"] })
         void client.invalidateQueries({ queryKey: ["conversations", "list"] })
       }}
     >
@@ -65,11 +76,13 @@ export function Shell() {
                 <SquarePen />
               </Link>
             </IconButton>
+            <LowBalanceHint />
             <BalanceBadge />
             <ProfileMenu
               email={session.status === "signed-in" ? session.email : ""}
               onSignOut={() => {
                 clearDrafts()
+                clearIntent()
                 void signOut()
               }}
             />

@@ -35,3 +35,19 @@ export function groupByDay<Item>(
 export function formatMoment(iso: string): string {
   return new Date(iso).toLocaleString("en", { day: "numeric", month: "short", hour: "2-digit", minute: "2-digit" })
 }
+
+/** A day in full, for what is kept: 21 November 2026. */
+export function formatDate(iso: string): string {
+  return new Date(iso).toLocaleDateString("en", { day: "numeric", month: "long", year: "numeric" })
+}
+
+/** The moment a local day (YYYY-MM-DD) begins, `daysLater` days on; null for text that is no day. */
+export function startOfLocalDay(day: string, daysLater = 0): string | null {
+  const parts = /^(\d{4})-(\d{2})-(\d{2})$/.exec(day)
+  if (!parts) return null
+  const [year, month, date] = [Number(parts[1]), Number(parts[2]), Number(parts[3])]
+  const moment = new Date(year, month - 1, date)
+  // The 31st of a shorter month would become a day of the next one.
+  if (moment.getMonth() !== month - 1 || moment.getDate() !== date) return null
+  return new Date(year, month - 1, date + daysLater).toISOString()
+}

@@ -3,7 +3,7 @@ import { NameDialog } from "@/features/profile/name-dialog"
 import { profileQuery } from "@/lib/api/profile"
 import { setTheme, useTheme, type ThemeChoice } from "@/lib/theme"
 import { useQuery } from "@tanstack/react-query"
-import { Coins, LogOut, Monitor, Moon, Sun, UserRound } from "lucide-react"
+import { Coins, History, LogOut, Monitor, Moon, Sun, UserRound } from "lucide-react"
 import { useState } from "react"
 import { useNavigate } from "react-router"
 
@@ -41,8 +41,11 @@ export function ProfileMenu({ email, onSignOut }: ProfileMenuProps) {
           <MenuItem onSelect={() => setIsNaming(true)}>
             <UserRound aria-hidden /> {name ? "Change your name" : "Add your name"}
           </MenuItem>
+          <MenuItem onSelect={() => void navigate("/purchase-tokens")}>
+            <Coins aria-hidden /> Buy tokens
+          </MenuItem>
           <MenuItem onSelect={() => void navigate("/token-history")}>
-            <Coins aria-hidden /> Token history
+            <History aria-hidden /> Token history
           </MenuItem>
           <MenuSeparator />
           <MenuLabel>Appearance</MenuLabel>

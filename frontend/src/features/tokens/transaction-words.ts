@@ -1,6 +1,6 @@
-import type { Transaction } from "@/lib/api/types"
+import type { Transaction, TransactionType } from "@/lib/api/types"
 
-const words: Record<string, string> = {
+const words: Record<TransactionType, string> = {
   opening: "Balance carried over",
   signup_bonus: "Welcome bonus",
   purchase: "Tokens bought",
@@ -9,14 +9,34 @@ const words: Record<string, string> = {
   expiry: "Expired",
   refund: "Taken back after a refund",
   dispute: "Held back for a payment dispute",
+  reversal: "Given back after a payment dispute",
   adjustment: "Corrected by support",
   grant: "Tokens received",
 }
 
+/** What one can look for, in the order of how likely that is. */
+export const filterWords: [TransactionType, string][] = [
+  ["consumption", "Questions asked"],
+  ["purchase", "Tokens bought"],
+  ["release", "Returned, no answer came"],
+  ["refund", "Refunds"],
+  ["dispute", "Held back for a dispute"],
+  ["reversal", "Given back after a dispute"],
+  ["expiry", "Expired"],
+  ["signup_bonus", "Welcome bonus"],
+  ["grant", "Tokens received"],
+  ["adjustment", "Corrected by support"],
+  ["opening", "Balance carried over"],
+]
+
+export function isTransactionType(type: string | null): type is TransactionType {
+  return type !== null && Object.hasOwn(words, type)
+}
+
 /** A ledger entry as a customer would say it. */
 export function describeTransaction({ type, tokens }: Pick<Transaction, "type" | "tokens">): string {
-  if (type === "dispute" && tokens > 0) return "Given back after a payment dispute"
-  return words[type] ?? (tokens < 0 ? "Tokens spent" : "Tokens received")
+  if (isTransactionType(type)) return words[type]
+  return tokens < 0 ? "Tokens spent" : "Tokens received"
 }
 
 export function signedTokens(tokens: number): string {

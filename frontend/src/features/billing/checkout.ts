@@ -1,0 +1,34 @@
+import { renewIntent, type Intent } from "@/features/billing/intent"
+import { fetchPurchase, startCheckout } from "@/lib/api/billing"
+import { ApiError } from "@/lib/errors"
+
+/** Where to go: to the payment page, or to what became of a purchase that is over already. */
+export type CheckoutStep = { kind: "pay"; url: string } | { kind: "over"; purchaseId: string }
+
+const CLOSED = "purchase_closed"
+/** Kept from an account or a pack of before. */
+const NOT_THIS_ONE = ["purchase_conflict", "purchase_not_found"]
+
+/** Begins or continues the purchase; one that was closed unpaid is begun anew under another id. */
+export async function openCheckout(intent: Intent): Promise<CheckoutStep> {
+  try {
+    return await pay(intent)
+  } catch (error) {
+    if (!(error instanceof ApiError)) throw error
+    if (error.code === CLOSED && (await wasPaid(intent.purchaseId))) return { kind: "over", purchaseId: intent.purchaseId }
+    if (error.code !== CLOSED && !NOT_THIS_ONE.includes(error.code)) throw error
+    return pay(renewIntent(intent))
+  }
+}
+
+async function pay({ tier, purchaseId }: Intent): Promise<CheckoutStep> {
+  const { url } = await startCheckout(tier, purchaseId)
+  if (!/^https?:$/.test(new URL(url).protocol)) throw new Error("The payment page has no web address.")
+  return { kind: "pay", url }
+}
+
+/** A flagged purchase was paid as well: another payment for it would make matters worse. */
+async function wasPaid(purchaseId: string): Promise<boolean> {
+  const { status } = await fetchPurchase(purchaseId)
+  return status === "paid" || status === "flagged"
+}
