@@ -32,12 +32,12 @@ function useTitle(): string {
   // On an older page of the list, or in the archive.
   const isElsewhere = sessionId !== undefined && lists.isSuccess && !lists.isFetching && !listed
   const { data } = useQuery({ ...conversationQuery(sessionId ?? ""), enabled: isElsewhere, retry: false })
-  const title = page !== undefined ? page : sessionId === undefined ? "" : ((listed ?? data)?.title ?? UNTITLED)
+  const title = page ?? (sessionId === undefined ? "" : ((listed ?? data)?.title ?? UNTITLED))
   useEffect(() => {
     document.title = title === "" ? productName : `${title} – ${productName}`
   }, [title])
   // Those pages carry their title as a heading.
-  return page !== undefined ? "" : title
+  return page === undefined ? title : ""
 }
 
 /** The frame around every page of a signed-in person. */
