@@ -7,7 +7,7 @@ from starlette.responses import StreamingResponse
 
 from agent_api.auth import CurrentUser
 from agent_api.chat import wire
-from agent_api.chat.schemas import AnswerRead, StopRead, TurnRead, UsageRead
+from agent_api.chat.schemas import AnswerRead, StopRead, TurnRead, ModelUsageRead
 from agent_api.chat.service import ChatService
 from agent_api.chat.wire import TurnRequest
 from agent_api.documentation import documented
@@ -109,7 +109,7 @@ async def ask(
         reason=ended.reason,
         message=AnswerRead(id=str(turn.begun.answer_message_id), parts=message.get("parts", [])) if message else None,
         balance=balance.tokens,
-        usage=UsageRead(input_tokens=ended.input_tokens or 0, output_tokens=ended.output_tokens)
+        usage=ModelUsageRead(input_tokens=ended.input_tokens or 0, output_tokens=ended.output_tokens)
         if ended.output_tokens is not None
         else None,
     )

@@ -16,7 +16,7 @@ class AnswerRead(BaseModel):
     parts: list[dict[str, Any]]
 
 
-class UsageRead(BaseModel):
+class ModelUsageRead(BaseModel):
     """Model tokens, as the provider counted them, or estimated for a broken answer."""
 
     input_tokens: int
@@ -32,7 +32,7 @@ class TurnRead(BaseModel):
     reason: str | None
     message: AnswerRead | None
     balance: int
-    usage: UsageRead | None
+    usage: ModelUsageRead | None
 
 
 class StopRead(BaseModel):
