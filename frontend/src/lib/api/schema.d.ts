@@ -793,6 +793,16 @@ export interface components {
             sibling_ids: string[];
         };
         /**
+         * ModelUsageRead
+         * @description Model tokens, as the provider counted them, or estimated for a broken answer.
+         */
+        ModelUsageRead: {
+            /** Input Tokens */
+            input_tokens: number;
+            /** Output Tokens */
+            output_tokens: number;
+        };
+        /**
          * MonthUsage
          * @description One month, UTC, as far as it lies in the range.
          */
@@ -1352,7 +1362,7 @@ export interface components {
             message: components["schemas"]["AnswerRead"] | null;
             /** Balance */
             balance: number;
-            usage: components["schemas"]["agent_api__chat__schemas__UsageRead"] | null;
+            usage: components["schemas"]["ModelUsageRead"] | null;
         };
         /**
          * TurnRequest
@@ -1415,21 +1425,10 @@ export interface components {
             closed: number;
         };
         /**
-         * WebhookRead
-         * @description What became of an event.
-         */
-        WebhookRead: {
-            /**
-             * Status
-             * @enum {string}
-             */
-            status: "applied" | "ignored" | "flagged";
-        };
-        /**
          * UsageRead
          * @description Days and months without movements are left out.
          */
-        agent_api__billing__schemas__UsageRead: {
+        UsageRead: {
             /**
              * From Day
              * Format: date
@@ -1452,14 +1451,15 @@ export interface components {
             conversations: components["schemas"]["ConversationUsage"][];
         };
         /**
-         * UsageRead
-         * @description Model tokens, as the provider counted them, or estimated for a broken answer.
+         * WebhookRead
+         * @description What became of an event.
          */
-        agent_api__chat__schemas__UsageRead: {
-            /** Input Tokens */
-            input_tokens: number;
-            /** Output Tokens */
-            output_tokens: number;
+        WebhookRead: {
+            /**
+             * Status
+             * @enum {string}
+             */
+            status: "applied" | "ignored" | "flagged";
         };
     };
     responses: never;
@@ -3085,7 +3085,7 @@ export interface operations {
                      *       ]
                      *     }
                      */
-                    "application/json": components["schemas"]["agent_api__billing__schemas__UsageRead"];
+                    "application/json": components["schemas"]["UsageRead"];
                 };
             };
             /** @description unauthorized */
