@@ -231,6 +231,8 @@ async def test_what_the_page_shows_is_escaped_and_runs_no_script(
     assert "<script" not in page.text and "&lt;script&gt;" in page.text
     assert "Pay $10.00" in page.text and "Local sandbox" in page.text
     assert "default-src 'none'" in page.headers["content-security-policy"]
+    # Browsers name the origin of a form only where they may name a referrer to the same site.
+    assert page.headers["referrer-policy"] == "same-origin"
 
 
 async def test_customers_can_be_changed_listed_and_deleted(
