@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 from agent_api_support.chat import ASK, new_id
 from agent_api_support.chat_world import ChatWorld
-from agent_api_support.model_server import INPUT_TOKENS, OUTPUT_TOKENS, Break, Raw, Script, Status, Tool
+from agent_api_support.model_server import INPUT_TOKENS, OUTPUT_TOKENS, Break, Pause, Raw, Script, Status, Tool
 from agent_api_support.ui_stream import UiStream, read_stream
 
 IDLE_SECONDS = 0.4
@@ -170,12 +170,21 @@ async def test_what_breaks_after_output_is_kept_and_charged(
     await world.books.assert_sound()
 
 
+async def test_a_model_that_only_keeps_the_line_busy_has_fallen_silent(world: ChatWorld) -> None:
+    ada = await world.person()
+    world.model.say("busy line", ["Begun", *[Pause(IDLE_SECONDS / 4), Raw(b": still here\n\n")] * 40])
+    answer = await ada.ask("busy line")
+    assert (answer.end["status"], answer.end["reason"]) == ("failed", "model_timeout")
+
+
 async def test_an_answer_over_the_limit_ends_there(world: ChatWorld) -> None:
     ada = await world.person()
     world.model.say("long", ["x" * 400] * 20 + [asyncio.Event()])
     answer = await ada.ask("long")
     assert answer.end["reason"] == "answer_too_long"
-    assert 1_000 < len(answer.text) < 8_000
+    assert answer.text == "x" * 1_000, "however much arrives at once"
+    world.model.say("just so long", ["x" * 400, "x" * 600])
+    assert (await ada.ask("just so long")).end["status"] == "done"
 
 
 async def test_a_whole_answer_may_take_only_so_long(world: ChatWorld) -> None:

@@ -13,7 +13,7 @@ import structlog
 from genai_prices import calc_price
 from pydantic_ai import AgentRunEvents
 from pydantic_ai.messages import ModelMessage, ModelResponse
-from pydantic_ai.ui.vercel_ai.response_types import BaseChunk
+from pydantic_ai.ui.vercel_ai.response_types import BaseChunk, ReasoningDeltaChunk, TextDeltaChunk
 from pydantic_ai.usage import RunUsage
 
 from agent_api.agent.agent import ChatAgent, usage_limits
@@ -119,10 +119,15 @@ class Run:
     def _emit(self, chunk: BaseChunk) -> None:
         self._last_event_at = self._loop.time()
         chunk = wire.cleaned(chunk)
+        if isinstance(chunk, TextDeltaChunk | ReasoningDeltaChunk):
+            room = self._context.settings.answer_max_characters - self._parts.text_length
+            if len(chunk.delta) > room:
+                self.cancel("answer_too_long")
+                chunk.delta = chunk.delta[:room]
+            if not chunk.delta:
+                return
         self._parts.add(chunk)
         self.log.append(chunk)
-        if self._parts.text_length > self._context.settings.answer_max_characters:
-            self.cancel("answer_too_long")
 
     def _watch_time(self) -> None:
         """Cancel when the model is silent for too long or the whole answer takes too long; otherwise look again."""

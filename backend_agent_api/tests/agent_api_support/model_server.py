@@ -40,11 +40,18 @@ class Status:
     text: str = "a secret of the provider"
 
 
+@dataclass(frozen=True)
+class Pause:
+    """The model's own pace."""
+
+    seconds: float
+
+
 class Break:
     """Cut the connection."""
 
 
-Step = str | Tool | Raw | Status | Break | asyncio.Event
+Step = str | Tool | Raw | Status | Break | Pause | asyncio.Event
 Script = Sequence[Step]
 
 
@@ -127,6 +134,8 @@ class ModelServer:
                         yield step.data
                     case asyncio.Event():
                         await step.wait()
+                    case Pause():
+                        await asyncio.sleep(step.seconds)
                     case Break():
                         raise ConnectionResetError("told to break")
                     case Status():
