@@ -174,6 +174,9 @@ async def test_an_operator_applies_an_event_again_and_nothing_moves_twice(shop: 
         await connection.execute("update public.purchases set price_minor = 400 where id = $1", purchase_id)
         assert (await deliver(shop.api, event)).json() == {"status": "flagged"}
         await connection.execute("update public.purchases set price_minor = 500 where id = $1", purchase_id)
+    # What was decided once is not decided anew by a repeat, only by the operator.
+    assert (await deliver(shop.api, event)).json() == {"status": "flagged"}
+    assert await shop.ledger(user_id) == []
     path = f"/api/admin/stripe-events/{event['id']}/reapply"
     for moved in (100, 0):
         response = await shop.api.client.post(path, headers=headers)

@@ -15,7 +15,7 @@ REFUND_STATUSES_WITHOUT_MONEY = ("failed", "canceled")
 
 def dispute_state(disputes: Iterable[Dispute]) -> DisputeState:
     """Of all disputes of one payment. An inquiry (`warning_...`) takes no money, so it counts for nothing."""
-    statuses = {dispute.status for dispute in disputes if not dispute.status.startswith("warning_")}
+    statuses = {dispute.status for dispute in disputes}
     if statuses & {"needs_response", "under_review"}:
         return "open"
     if "lost" in statuses:
