@@ -16,10 +16,10 @@ test("a failed answer's token comes back in every tab", async ({ page, context }
   await signUp(page)
   const second = await context.newPage()
   await second.goto("/token-history")
-  await expect(second.getByText("Welcome bonus")).toBeVisible()
+  await expect(second.getByRole("listitem").filter({ hasText: "Welcome bonus" })).toBeVisible()
   await ask(page, "[[fail]] hello")
   await expect(balance(page)).toHaveText("10")
-  await expect(second.getByText("Returned, no answer came")).toBeVisible()
+  await expect(second.getByRole("listitem").filter({ hasText: "Returned, no answer came" })).toBeVisible()
   await expect(balance(second)).toHaveText("10")
 })
 

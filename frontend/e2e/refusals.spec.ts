@@ -12,7 +12,7 @@ test("without tokens the question is not sent, and stays", async ({ page }) => {
   await expect(page).toHaveURL(/\/$/)
   await expect(balance(page)).toHaveText("0")
   await page.getByRole("link", { name: "See where they went" }).click()
-  await expect(page.getByText("Expired")).toBeVisible()
+  await expect(page.getByRole("main").getByRole("listitem").filter({ hasText: "Expired" })).toBeVisible()
   await page.goBack()
   await expect(composer(page)).toHaveValue("one more question")
 })

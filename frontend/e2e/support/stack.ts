@@ -1,7 +1,7 @@
 import { existsSync, readFileSync } from "node:fs"
 import { fileURLToPath } from "node:url"
 
-export type Stack = { siteUrl: string; apiUrl: string; authUrl: string; databaseUrl: string }
+export type Stack = { siteUrl: string; apiUrl: string; authUrl: string; databaseUrl: string; stripeUrl: string; stripeKey: string }
 
 export const repository = fileURLToPath(new URL("../../../", import.meta.url))
 
@@ -30,6 +30,8 @@ export function readStack(): Stack | null {
     apiUrl: value("API_URL"),
     authUrl: value("SUPABASE_URL"),
     databaseUrl: value("DATABASE_URL"),
+    stripeUrl: value("STRIPE_API_BASE"),
+    stripeKey: value("STRIPE_SECRET_KEY"),
   }
 }
 

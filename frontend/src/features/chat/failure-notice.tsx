@@ -2,8 +2,9 @@ import { Button } from "@/components/ui/button"
 import { Notice } from "@/components/ui/notice"
 import type { Failure } from "@/features/chat/failures"
 import { useCountdown } from "@/features/chat/use-countdown"
+import { purchasePath } from "@/lib/purchase-path"
 import { CloudOff, Coins, Hourglass, LogIn, MessageSquareDashed, ScrollText, ServerCrash, Unplug } from "lucide-react"
-import { Link } from "react-router"
+import { Link, useLocation } from "react-router"
 
 type FailureNoticeProps = { failure: Failure; isBusy: boolean; onRetry: () => void; onWatch: () => void; onDismiss: () => void }
 
@@ -21,6 +22,25 @@ function RateLimited({ retryAt, onRetry, onDismiss }: { retryAt: number; onRetry
   )
 }
 
+function NoTokens({ onDismiss }: { onDismiss: () => void }) {
+  const { pathname, search } = useLocation()
+  const ways = (
+    <>
+      <Button size="small" look="primary" asChild>
+        <Link to={purchasePath(pathname + search)}>Buy tokens</Link>
+      </Button>
+      <Button size="small" asChild>
+        <Link to="/token-history">See where they went</Link>
+      </Button>
+    </>
+  )
+  return (
+    <Notice icon={Coins} tone="warn" title="You have no tokens left" onDismiss={onDismiss} actions={ways}>
+      Each question costs one token. Your question was not sent; it stays in the box below.
+    </Notice>
+  )
+}
+
 /** One clear state for every refusal: what happened, what it cost, and what to do now. */
 export function FailureNotice({ failure, isBusy, onRetry, onWatch, onDismiss }: FailureNoticeProps) {
   const retry = (label: string) => (
@@ -30,21 +50,7 @@ export function FailureNotice({ failure, isBusy, onRetry, onWatch, onDismiss }: 
   )
   switch (failure.kind) {
     case "no-tokens":
-      return (
-        <Notice
-          icon={Coins}
-          tone="warn"
-          title="You have no tokens left"
-          onDismiss={onDismiss}
-          actions={
-            <Button size="small" asChild>
-              <Link to="/token-history">See where they went</Link>
-            </Button>
-          }
-        >
-          Each question costs one token. Your question was not sent; it stays in the box below.
-        </Notice>
-      )
+      return <NoTokens onDismiss={onDismiss} />
     case "rate-limit":
       return <RateLimited retryAt={failure.retryAt} onRetry={onRetry} onDismiss={onDismiss} />
     case "signed-out":
