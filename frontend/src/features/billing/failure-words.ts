@@ -27,5 +27,5 @@ const words: Record<string, string> = {
  * for its owner to learn from the bank, so those are plain declines (as Stripe advises).
  */
 export function describePaymentFailure(code: string): string {
-  return words[code] ?? "The card was not accepted. Another card may work."
+  return (Object.hasOwn(words, code) ? words[code] : undefined) ?? "The card was not accepted. Another card may work."
 }

@@ -24,11 +24,11 @@ export function PackageCard({ pack, saving, isOpening, isDisabled, onBuy }: Pack
         <span className="font-serif text-4xl font-medium tracking-tight tabular-nums">{pack.tokens}</span>
         <span className="text-ink-soft">tokens</span>
       </p>
-      <p className="mt-3 text-lg font-medium tabular-nums">{price}</p>
-      <p className="text-sm text-ink-faint tabular-nums">
-        {formatUnitPrice(pack.price_minor / pack.tokens, pack.currency)} a token
-        {saving > 0 ? <span className="text-accent"> · save {saving}%</span> : null}
+      <p className="mt-3 flex items-baseline justify-between gap-2 tabular-nums">
+        <span className="text-lg font-medium">{price}</span>
+        {saving > 0 ? <span className="text-sm font-medium text-accent">save {saving}%</span> : null}
       </p>
+      <p className="text-sm text-ink-faint tabular-nums">{formatUnitPrice(pack.price_minor / pack.tokens, pack.currency)} a token</p>
       <Button
         look={pack.is_best_value ? "primary" : "outline"}
         className="mt-5 w-full"

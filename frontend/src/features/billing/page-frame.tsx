@@ -33,7 +33,7 @@ export function Outcome({ icon: Icon, tone, title, children, actions }: OutcomeP
           <Icon />
         </div>
         <h1 className="mt-6 font-serif text-3xl font-medium tracking-tight text-balance">{title}</h1>
-        {children ? <div className="mt-3 max-w-full space-y-3 text-ink-soft">{children}</div> : null}
+        {children ? <div className="mt-3 max-w-full space-y-3 text-pretty text-ink-soft">{children}</div> : null}
         {actions ? <div className="mt-8 flex flex-wrap justify-center gap-3">{actions}</div> : null}
       </div>
     </BillingPage>

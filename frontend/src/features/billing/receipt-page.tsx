@@ -15,7 +15,7 @@ function Line({ label, children }: { label: string; children: ReactNode }) {
   return (
     <div className="flex flex-wrap justify-between gap-x-6 gap-y-0.5 py-2.5">
       <dt className="text-ink-soft">{label}</dt>
-      <dd className="min-w-0 font-medium break-all tabular-nums">{children}</dd>
+      <dd className="min-w-0 font-medium wrap-anywhere tabular-nums">{children}</dd>
     </div>
   )
 }
@@ -71,7 +71,10 @@ export function ReceiptPage({ email }: { email: string }) {
           </Button>
           {isPaid ? (
             <Button onClick={() => print()}>
-              <Printer aria-hidden /> Print or save as PDF
+              <Printer aria-hidden />
+              <span>
+                Print<span className="max-sm:hidden"> or save as PDF</span>
+              </span>
             </Button>
           ) : null}
         </nav>

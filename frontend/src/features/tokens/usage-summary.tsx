@@ -10,7 +10,7 @@ export function firstDayShown(now: Date = new Date()): string {
 }
 
 function monthName(month: string): string {
-  return new Date(`${month}-01T00:00:00Z`).toLocaleDateString("en", { month: "long", year: "numeric", timeZone: "UTC" })
+  return new Date(`${month}-01T00:00:00Z`).toLocaleDateString("en", { month: "short", year: "numeric", timeZone: "UTC" })
 }
 
 const columns: { label: string; of: (month: MonthUsage) => number; isAlways: boolean }[] = [
@@ -30,17 +30,17 @@ export function UsageSummary() {
   const shown = columns.filter((column) => column.isAlways || months.some((month) => column.of(month) !== 0))
   return (
     <details className="group mb-8 rounded-xl border border-line bg-surface">
-      <summary className="cursor-pointer rounded-xl px-4 py-3 font-medium">By month</summary>
-      <div className="overflow-x-auto px-4 pb-3 scroll-quiet">
-        <table className="w-full text-sm tabular-nums">
+      <summary className="cursor-pointer rounded-xl px-3 py-3 font-medium sm:px-4">By month</summary>
+      <div className="overflow-x-auto px-3 pb-3 sm:px-4 scroll-quiet">
+        <table className="w-full text-[0.8125rem] tabular-nums sm:text-sm">
           <caption className="sr-only">Tokens by month, counted in UTC</caption>
           <thead>
             <tr className="text-ink-faint">
-              <th scope="col" className="py-2 pr-4 text-left font-normal">
+              <th scope="col" className="py-2 pr-2 sm:pr-4 text-left font-normal">
                 Month
               </th>
               {shown.map(({ label }) => (
-                <th key={label} scope="col" className="py-2 pl-4 text-right font-normal whitespace-nowrap">
+                <th key={label} scope="col" className="py-2 pl-2 sm:pl-4 text-right font-normal whitespace-nowrap">
                   {label}
                 </th>
               ))}
@@ -49,11 +49,11 @@ export function UsageSummary() {
           <tbody>
             {months.map((month) => (
               <tr key={month.month} className="border-t border-line">
-                <th scope="row" className="py-2 pr-4 text-left font-normal whitespace-nowrap">
+                <th scope="row" className="py-2 pr-2 sm:pr-4 text-left font-normal whitespace-nowrap">
                   {monthName(month.month)}
                 </th>
                 {shown.map(({ label, of }) => (
-                  <td key={label} className="py-2 pl-4 text-right">
+                  <td key={label} className="py-2 pl-2 sm:pl-4 text-right">
                     {of(month)}
                   </td>
                 ))}
