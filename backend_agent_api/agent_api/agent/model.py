@@ -20,11 +20,15 @@ KEY_NOT_NEEDED = "not-needed"
 """Local servers take any key, but the SDK insists on one."""
 KEEP_ALIVE_MAX = 100
 """Idle connections that are kept. Each is looked at whenever one is taken, so more of them cost more."""
+KEEP_ALIVE_SECONDS = 3
+"""Shorter than any server's (uvicorn: 5): a question sent over a connection that is being closed is lost."""
 
 
 def _http_client(settings: Settings) -> httpx2.AsyncClient:
     transport: httpx2.AsyncBaseTransport = PacedTransport(
-        connections_max=settings.runs_per_process_max, keep_alive_max=KEEP_ALIVE_MAX
+        connections_max=settings.runs_per_process_max,
+        keep_alive_max=KEEP_ALIVE_MAX,
+        keep_alive_seconds=KEEP_ALIVE_SECONDS,
     )
     if settings.model_join_window_seconds > 0:
         transport = JoiningTransport(transport, window_seconds=settings.model_join_window_seconds)

@@ -11,6 +11,9 @@ from typing import Any, cast
 
 import httpcore2
 import httpx2
+import structlog
+
+log = structlog.stdlib.get_logger(__name__)
 
 WAITED_SECONDS = 0.001
 """A read that took longer had to wait for the network: nothing is left to be read."""
@@ -103,12 +106,20 @@ class _PacedBackend(httpcore2.AsyncNetworkBackend):
 class PacedTransport(httpx2.AsyncHTTPTransport):
     """httpx's own transport over connections that have a pace."""
 
-    def __init__(self, *, connections_max: int, keep_alive_max: int) -> None:
+    def __init__(self, *, connections_max: int, keep_alive_max: int, keep_alive_seconds: float) -> None:
         super().__init__()
         self._pool = httpcore2.AsyncConnectionPool(
             ssl_context=httpx2.create_ssl_context(),
             max_connections=connections_max,
             max_keepalive_connections=keep_alive_max,
-            keepalive_expiry=httpx2.Limits().keepalive_expiry,
+            keepalive_expiry=keep_alive_seconds,
             network_backend=_PacedBackend(),
         )
+
+    async def handle_async_request(self, request: httpx2.Request) -> httpx2.Response:
+        try:
+            return await super().handle_async_request(request)
+        except (httpx2.ReadError, httpx2.RemoteProtocolError) as error:
+            # The server closed a kept connection just as the question was sent over it: nothing was answered.
+            log.info("model_connection_was_closed", exc_info=error)
+            return await super().handle_async_request(request)
