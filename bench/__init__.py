@@ -1,0 +1,1 @@
+"""Benchmarks, one command each: `python -m bench.chat` and `python -m bench.debit`. See README.md."""

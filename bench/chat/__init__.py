@@ -1,0 +1,1 @@
+"""Many answers streamed at once, through several ways from the model to the reader."""
