@@ -40,23 +40,34 @@ class Checkout:
         crash anywhere in between lead to the same page. Raises StripeUnavailable, and what begin_purchase refuses with.
         """
         # Stripe refuses a key that is in use: a double click waits here. Between processes the client's retries wait.
-        async with self._turns.setdefault(user_id, asyncio.Lock()):
-            for _ in range(ATTEMPTS_MAX):
-                begun = await self._begin(user_id, tier, purchase_id)
-                if begun.checkout_url is not None:
-                    return begun.checkout_url
-                try:
-                    return await self._open_page(user_id, tier, purchase_id, begun)
-                except NoSuchObject as error:
-                    if error.parameter != "customer":
-                        raise StripeUnavailable from error
-                    await self._leave_customer(user_id, begun)
-                    await self._leave_key(purchase_id, begun)
-                except KeyUsedUp as error:
-                    await self._leave_key(purchase_id, begun)
+        turn = self._turns.setdefault(user_id, asyncio.Lock())
+        try:
+            async with asyncio.timeout(self._settings.stripe_deadline_seconds):
+                await turn.acquire()
+        except TimeoutError as error:
+            raise StripeUnavailable from error
+        try:
+            return await self._start(user_id, tier, purchase_id)
+        finally:
+            turn.release()
+
+    async def _start(self, user_id: UUID, tier: Tier, purchase_id: UUID) -> str:
+        for _ in range(ATTEMPTS_MAX):
+            begun = await self._begin(user_id, tier, purchase_id)
+            if begun.checkout_url is not None:
+                return begun.checkout_url
+            try:
+                return await self._open_page(user_id, tier, purchase_id, begun)
+            except NoSuchObject as error:
+                if error.parameter != "customer":
                     raise StripeUnavailable from error
-                except StripeFailure as error:
-                    return await self._page_of_another_process(user_id, tier, purchase_id, error)
+                await self._leave_customer(user_id, begun)
+                await self._leave_key(purchase_id, begun)
+            except KeyUsedUp as error:
+                await self._leave_key(purchase_id, begun)
+                raise StripeUnavailable from error
+            except StripeFailure as error:
+                return await self._page_of_another_process(user_id, tier, purchase_id, error)
         raise StripeUnavailable
 
     async def _begin(self, user_id: UUID, tier: Tier, purchase_id: UUID) -> queries.BegunPurchase:
