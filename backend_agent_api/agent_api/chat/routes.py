@@ -7,7 +7,7 @@ from starlette.responses import StreamingResponse
 
 from agent_api.auth import CurrentUser
 from agent_api.chat import wire
-from agent_api.chat.schemas import AnswerRead, StopRead, TurnRead, ModelUsageRead
+from agent_api.chat.schemas import AnswerRead, ModelUsageRead, StopRead, TurnRead
 from agent_api.chat.service import ChatService
 from agent_api.chat.wire import TurnRequest
 from agent_api.documentation import documented
