@@ -10,7 +10,7 @@ from starlette.middleware import Middleware
 from starlette.middleware.cors import CORSMiddleware
 
 from agent_api import health
-from agent_api.auth import open_verifier
+from agent_api.auth import Authentication, open_verifier
 from agent_api.billing import admin_routes as billing_admin_routes
 from agent_api.billing import routes as billing_routes
 from agent_api.billing import webhook_routes
@@ -145,6 +145,7 @@ def create_app(settings: Settings) -> FastAPI:
                 max_age=CORS_MAX_AGE_SECONDS,
             ),
             Middleware(ErrorBoundary),
+            Middleware(Authentication),
             Middleware(BodyLimit, max_bytes=settings.request_body_max_bytes),
         ],
     )

@@ -1,4 +1,5 @@
-"""What surrounds every request, from the outside in: RequestContext, CORS, ErrorBoundary, BodyLimit.
+"""What surrounds every request, from the outside in: RequestContext, CORS, ErrorBoundary, `auth.Authentication`,
+BodyLimit.
 
 Pure ASGI: nothing here buffers a stream or moves a request to another task.
 """

@@ -125,7 +125,7 @@ class Settings(BaseSettings):
 
     rate_limit_requests: Count = 5
     rate_limit_window_seconds: Count = 60
-    request_body_max_bytes: Count = 8 * 1024 * 1024
+    request_body_max_bytes: Count = 2 * 1024 * 1024
     message_max_characters: Count = 200_000
 
     run_lease_seconds: Seconds = 30

@@ -37,6 +37,16 @@ async def test_what_can_be_stored_comes_back_as_it_was(world: ChatWorld, text: s
     assert world.model.messages()[-1] == ("user", text)
 
 
+async def test_the_longest_text_passes_also_with_every_character_escaped(world: ChatWorld) -> None:
+    """As clients write JSON that keep to ASCII: twelve bytes for each emoji."""
+    ada = await world.person()
+    text = "😀" * 100_000
+    world.model.say(text, ["Seen"])
+    content = json.dumps(ada.body(text), ensure_ascii=True).encode()
+    assert len(content) > 1_200_000
+    assert read_stream((await ada.post(content)).content).text == "Seen"
+
+
 def _raw_text(escaped: str) -> Raw:
     return Raw(f'data: {{"choices":[{{"index":0,"delta":{{"content":"{escaped}"}}}}],"model":"m"}}\n\n'.encode())
 

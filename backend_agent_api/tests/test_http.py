@@ -1,6 +1,7 @@
 """What every route has in common: refusals, limits, CORS, ids, logs."""
 
 import asyncio
+import re
 from collections.abc import AsyncGenerator
 from uuid import uuid4
 
@@ -9,6 +10,7 @@ import pytest
 import pytest_asyncio
 from agent_api_support.api import Api, make_settings, refusal, run_api
 from agent_api_support.auth_server import AuthServer
+from fastapi import FastAPI
 from pydantic import BaseModel
 
 from agent_api.database import Transaction
@@ -17,6 +19,7 @@ from agent_api.text import StorableText
 from local_stack.postgres.testing import Database
 
 ORIGIN = {"Origin": "http://site.test"}
+BAD_JWT = {"Authorization": "Bearer x"}
 SECRET_TEXT = "the-text-of-an-exception"
 
 
@@ -69,27 +72,38 @@ async def odd_api(shared_database: Database) -> AsyncGenerator[Api]:
         yield running
 
 
-async def test_without_a_jwt_every_api_route_refuses(api: Api) -> None:
-    for method, path in (
-        ("GET", "/api/balance"),
-        ("GET", "/api/balance/stream"),
-        ("GET", "/api/transactions"),
-        ("GET", "/api/profile"),
-        ("PATCH", "/api/profile"),
-        ("GET", "/api/conversations"),
-        ("GET", "/api/conversations/x"),
-        ("GET", "/api/conversations/x/messages"),
-        ("DELETE", "/api/conversations/x"),
-    ):
-        for headers in (
-            {},
-            {"Authorization": "Bearer"},
-            {"Authorization": "Basic YTpi"},
-            {"Authorization": "Bearer x"},
-        ):
-            reply = await api.client.request(method, path, headers=headers)
+def _api_routes(app: FastAPI) -> list[tuple[str, str]]:
+    """(method, path) of every documented route that needs a jwt; webhooks are signed instead."""
+    return [
+        (method.upper(), re.sub(r"{.*?}", "x", path))
+        for path, operations in app.openapi()["paths"].items()
+        if path.startswith("/api/") and not path.startswith("/api/webhook/")
+        for method in operations
+    ]
+
+
+@pytest.mark.parametrize("content", [b"", b"{", b"\xff\xfe", b"[" * 100_000], ids=lambda content: str(content)[:10])
+async def test_without_a_jwt_every_api_route_refuses_whatever_the_body(api: Api, content: bytes) -> None:
+    routes = _api_routes(api.app)
+    assert len(routes) > 15
+    for method, path in routes:
+        for credentials in ({}, {"Authorization": "Bearer"}, {"Authorization": "Basic YTpi"}, BAD_JWT):
+            headers = {"Content-Type": "application/json", **ORIGIN, **credentials}
+            reply = await api.client.request(method, path, headers=headers, content=content)
             assert refusal(reply) == (401, "unauthorized"), (method, path)
             assert reply.headers["www-authenticate"] == "Bearer"
+            assert reply.headers["access-control-allow-origin"] == "http://site.test"
+
+
+async def test_without_a_jwt_a_body_is_not_waited_for(api: Api) -> None:
+    address = httpx.URL(api.base_url)
+    reader, writer = await asyncio.open_connection(address.host, address.port)
+    head = "POST /api/pydantic-agent HTTP/1.1\r\nHost: api.test\r\nContent-Type: application/json\r\n"
+    writer.write(f"{head}Content-Length: 1000000\r\n\r\n".encode())
+    async with asyncio.timeout(10):
+        assert (await reader.readline()).startswith(b"HTTP/1.1 401")
+    writer.close()
+    await writer.wait_closed()
 
 
 async def test_an_account_that_is_gone_is_told_so(api: Api) -> None:
@@ -108,9 +122,15 @@ async def test_an_auth_service_that_is_away_is_503(shared_database: Database, au
 
 async def test_unknown_addresses_and_methods_have_the_same_shape(api: Api) -> None:
     assert refusal(await api.client.get("/nothing/here")) == (404, "not_found")
-    assert refusal(await api.client.get("/api/nothing")) == (404, "not_found")
-    assert refusal(await api.client.get("/api/balance/")) == (404, "not_found")
-    assert refusal(await api.client.post("/api/balance")) == (405, "method_not_allowed")
+    signed_in = api.headers(uuid4())
+    for headers, unknown, other_method in (
+        (signed_in, (404, "not_found"), (405, "method_not_allowed")),
+        # Who is nobody does not learn which addresses there are.
+        ({}, (401, "unauthorized"), (401, "unauthorized")),
+    ):
+        assert refusal(await api.client.get("/api/nothing", headers=headers)) == unknown
+        assert refusal(await api.client.get("/api/balance/", headers=headers)) == unknown
+        assert refusal(await api.client.post("/api/balance", headers=headers)) == other_method
 
 
 async def test_an_unexpected_failure_says_nothing_about_itself(odd_api: Api) -> None:

@@ -11,6 +11,7 @@ tried for asymmetric algorithms.
 """
 
 from agent_api.auth.dependencies import CurrentUser
+from agent_api.auth.middleware import Authentication
 from agent_api.auth.verifier import AuthenticatedUser, JwtVerifier, open_verifier
 
-__all__ = ["AuthenticatedUser", "CurrentUser", "JwtVerifier", "open_verifier"]
+__all__ = ["AuthenticatedUser", "Authentication", "CurrentUser", "JwtVerifier", "open_verifier"]
