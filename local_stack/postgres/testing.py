@@ -47,7 +47,7 @@ class Database:
             await connection.execute(
                 "insert into auth.users (id, email, raw_user_meta_data) values ($1, $2, $3)",
                 user_id,
-                email or f"{user_id}@example.test",
+                email or f"{user_id}@example.com",
                 json.dumps({"full_name": full_name} if full_name else {}),
             )
         if tokens:

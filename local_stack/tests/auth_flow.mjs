@@ -8,7 +8,7 @@ const { auth } = createClient(url, key, { auth: { persistSession: false, autoRef
 const password = "correct horse";
 const code = ({ error }) => error?.code ?? null;
 
-const signedUp = await auth.signUp({ email, password, options: { data: { full_name: 'Ada "L" Lovelace' } } });
+const signedUp = await auth.signUp({ email, password, options: { data: { full_name: 'Sample "S" Person' } } });
 const repeated = await auth.signUp({ email, password });
 const wrong = await auth.signInWithPassword({ email, password: "wrong password" });
 const signedIn = await auth.signInWithPassword({ email, password });

@@ -99,7 +99,7 @@ def test_a_person_signs_up_in_out_and_stays_signed_in_with_supabase_js(auth: Aut
     assert seen["sessionAtSignUp"], "no mail has to be confirmed"
     assert seen["repeated"] == "user_already_exists"
     assert seen["wrong"] == "invalid_credentials"
-    assert seen["metadata"]["full_name"] == 'Ada "L" Lovelace'
+    assert seen["metadata"]["full_name"] == 'Sample "S" Person'
     assert seen["rotated"]
     assert seen["refusedAfterSignOut"]
     # supabase-py parses strictly: an ISO 8601 time with its `T` and zone.
@@ -123,12 +123,12 @@ def test_the_python_library_reads_every_answer(auth: AuthService) -> None:
 
 def _use_python_library(client: SyncGoTrueClient) -> None:
     email, password = f"{uuid4()}@example.com", "correct horse"
-    signed_up = client.sign_up({"email": email, "password": password, "options": {"data": {"full_name": "Ada"}}})
+    signed_up = client.sign_up({"email": email, "password": password, "options": {"data": {"full_name": "Sample"}}})
     signed_in = client.sign_in_with_password({"email": email, "password": password})
     refreshed = client.refresh_session()
     assert signed_up.session is not None
     assert signed_in.user is not None
-    assert signed_in.user.user_metadata["full_name"] == "Ada"
+    assert signed_in.user.user_metadata["full_name"] == "Sample"
     assert refreshed.user is not None
     assert refreshed.user.email == email
     client.sign_out()
@@ -151,10 +151,10 @@ def test_profile_triggers_find_metadata_as_an_object(auth: AuthService) -> None:
     body: dict[str, object] = {
         "email": f"{uuid4()}@example.com",
         "password": "correct horse",
-        "data": {"full_name": "Grace"},
+        "data": {"full_name": "Sample"},
     }
     assert auth.post("/auth/v1/signup", body).status_code == 200
-    assert auth.cluster.run_sql("select name from public.names;", database=auth.database) == "Grace"
+    assert auth.cluster.run_sql("select name from public.names;", database=auth.database) == "Sample"
 
 
 @pytest.mark.parametrize("path", ["/rest/v1/users", "/rest/v1/rpc/anything", "/storage/v1/bucket", "/_system", "/"])

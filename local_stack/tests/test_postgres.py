@@ -64,12 +64,12 @@ def test_the_owner_may_reference_users_and_hang_a_trigger_on_them(empty_database
     )
     empty_database.cluster.run_sql(
         "insert into auth.users (id, email, raw_user_meta_data) "
-        "values (gen_random_uuid(), 'ada@example.test', '{\"full_name\": \"Ada\"}');",
+        "values (gen_random_uuid(), 'person@example.com', '{\"full_name\": \"Sample\"}');",
         role="supabase_auth_admin",
         database=empty_database.name,
     )
     copied = empty_database.cluster.run_sql("select name from public.people;", database=empty_database.name)
-    assert copied == "Ada"
+    assert copied == "Sample"
 
 
 @pytest.mark.parametrize("role", ["anon", "authenticated", "service_role"])

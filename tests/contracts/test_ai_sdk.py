@@ -27,14 +27,14 @@ def comparable(parts: list[dict[str, Any]]) -> list[dict[str, Any]]:
 
 
 async def test_ask_with_tools_and_go_on_and_edit_and_regenerate(world: ChatWorld) -> None:
-    ada = await world.person(tokens=9)
+    user = await world.person(tokens=9)
     session_id, request_id = new_id(), str(uuid4())
     world.model.say("Which documents?", ["Let me see.", Tool("list_documents", "{}")], ["None ", "yet."])
-    async with run_sdk_chat(ada, session_id) as chat:
+    async with run_sdk_chat(user, session_id) as chat:
         chat.do("ask", text="Which documents?", request_id=request_id)
         state = await chat.finished("ask")
         assert (state["status"], state["error"]) == ("ready", None)
-        question, stored = await ada.messages(session_id)
+        question, stored = await user.messages(session_id)
         assert chat.answer["id"] == stored["id"]
         assert comparable(chat.answer["parts"]) == comparable(stored["parts"])
         assert chat.answer["metadata"] == {
@@ -60,19 +60,19 @@ async def test_ask_with_tools_and_go_on_and_edit_and_regenerate(world: ChatWorld
         chat.do("regenerate")
         await chat.finished("regenerate")
         assert chat.text == "Another answer"
-        *_, newest = await ada.messages(session_id)
+        *_, newest = await user.messages(session_id)
         assert newest["id"] == chat.answer["id"]
         assert len(newest["sibling_ids"]) == 2
 
 
 async def test_stop_is_seen_as_a_stop(world: ChatWorld) -> None:
-    ada = await world.person(tokens=1)
+    user = await world.person(tokens=1)
     session_id = new_id()
     world.model.say("stop", ["Begun ", asyncio.Event()])
-    async with run_sdk_chat(ada, session_id) as chat:
+    async with run_sdk_chat(user, session_id) as chat:
         chat.do("ask", text="stop")
         await chat.until_text("Begun")
-        await ada.stop(session_id)
+        await user.stop(session_id)
         state = await chat.finished("ask")
         assert state["error"] is None
         assert chat.answer["metadata"]["status"] == "stopped"
@@ -81,17 +81,17 @@ async def test_stop_is_seen_as_a_stop(world: ChatWorld) -> None:
 
 
 async def test_attach_in_mid_answer_after_a_reload_and_when_nothing_runs(world: ChatWorld) -> None:
-    ada = await world.person()
+    user = await world.person()
     session_id = new_id()
     go_on = asyncio.Event()
     world.model.say("reload", ["Begun ", go_on, "and ended"])
-    async with run_sdk_chat(ada, session_id) as first:
+    async with run_sdk_chat(user, session_id) as first:
         first.do("ask", text="reload")
         await first.until_text("Begun")
         first.do("leave")  # The SDK's own stop only leaves: the turn goes on.
         await first.finished("ask")
-    async with run_sdk_chat(ada, session_id) as second:
-        second.do("load", messages=await ada.messages(session_id))
+    async with run_sdk_chat(user, session_id) as second:
+        second.do("load", messages=await user.messages(session_id))
         second.do("resume")
         await second.until_text("Begun")
         go_on.set()
@@ -99,24 +99,24 @@ async def test_attach_in_mid_answer_after_a_reload_and_when_nothing_runs(world: 
         assert (state["status"], state["error"]) == ("ready", None)
         assert second.text == "Begun and ended"
         assert second.answer["metadata"]["status"] == "done"
-        assert [m["id"] for m in state["messages"]] == [m["id"] for m in await ada.messages(session_id)]
+        assert [m["id"] for m in state["messages"]] == [m["id"] for m in await user.messages(session_id)]
         second.do("resume")
         assert (await second.finished("resume"))["messages"] == state["messages"], "204: nothing runs"
 
 
 async def test_what_breaks_or_is_refused_is_an_error_with_a_code(world: ChatWorld) -> None:
-    ada = await world.person(tokens=1)
+    user = await world.person(tokens=1)
     world.model.say("unavailable", [Status(500)])
     world.model.say("breaks", ["Partly ", Break()])
     session_id = new_id()
-    async with run_sdk_chat(ada, session_id) as chat:
+    async with run_sdk_chat(user, session_id) as chat:
         chat.do("ask", text="unavailable")
         state = await chat.finished("ask")
         assert state["status"] == "error"
         assert '"code": "model_unavailable"' in state["error"]
         assert chat.answer["metadata"]["status"] == "released"
         assert chat.answer["metadata"]["balance"] == 1
-    async with run_sdk_chat(ada, session_id) as chat:
+    async with run_sdk_chat(user, session_id) as chat:
         chat.do("ask", text="breaks")
         state = await chat.finished("ask")
         assert '"code": "answer_interrupted"' in state["error"]

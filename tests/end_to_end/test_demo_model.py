@@ -53,7 +53,7 @@ async def demo_model_url() -> AsyncGenerator[str]:
 
 
 @pytest_asyncio.fixture(scope="module")
-async def ada(fleet: Fleet, demo_model_url: str) -> AsyncGenerator[Person]:
+async def user(fleet: Fleet, demo_model_url: str) -> AsyncGenerator[Person]:
     """A person at an API with that model."""
     settings = {
         "llm_base_url": demo_model_url,
@@ -85,14 +85,14 @@ async def ada(fleet: Fleet, demo_model_url: str) -> AsyncGenerator[Person]:
     ],
 )
 async def test_each_marked_word_ends_by_the_rules(
-    ada: Person, fleet: Fleet, text: str, status: str, reason: str | None
+    user: Person, fleet: Fleet, text: str, status: str, reason: str | None
 ) -> None:
-    before = await ada.balance()
+    before = await user.balance()
     session_id = new_id()
-    answer = await ada.ask(text, session_id=session_id)
+    answer = await user.ask(text, session_id=session_id)
     assert (answer.end["status"], answer.end.get("reason")) == (status, reason)
-    assert before - await ada.balance() == (0 if status == "released" else 1)
-    messages = await ada.messages(session_id)
+    assert before - await user.balance() == (0 if status == "released" else 1)
+    messages = await user.messages(session_id)
     if status == "released":
         assert len(messages) == 1
     else:
@@ -100,13 +100,13 @@ async def test_each_marked_word_ends_by_the_rules(
     await fleet.books.assert_sound()
 
 
-async def test_a_knowing_answer_names_its_document(ada: Person, fleet: Fleet) -> None:
+async def test_a_knowing_answer_names_its_document(user: Person, fleet: Fleet) -> None:
     await fleet.books.rows("insert into public.document_metadata (id, title) values ('lease', 'Rental contract')")
     await fleet.books.rows(
         "insert into public.documents (document_id, content, chunk_index, page)"
         " values ('lease', 'The period of notice is three months to the end of a quarter.', 0, 2)"
     )
-    answer = await ada.ask("What is the period of notice?")
+    answer = await user.ask("What is the period of notice?")
     assert "three months" in answer.text
     assert "Rental contract" in answer.text
     assert [source["title"] for source in answer.only("source-document")] == ["Rental contract"]

@@ -15,19 +15,19 @@ async def test_two_hundred_turns_at_once_on_a_balance_of_fifty(
 ) -> None:
     a, b = pair
     fleet.model.say("at once", ["One ", "answer."])
-    ada = await fleet.person(a, tokens=BALANCE)
-    there = ada.at(b.client)
+    user = await fleet.person(a, tokens=BALANCE)
+    there = user.at(b.client)
 
     async def ask(number: int) -> tuple[int, str]:
-        person = (ada, there)[number % 2]
+        person = (user, there)[number % 2]
         reply = await person.post(person.body("at once", session_id=new_id()))
         return reply.status_code, "answer" if b"answer." in reply.content and b"[DONE]" in reply.content else ""
 
     outcomes = Counter(await asyncio.gather(*(ask(number) for number in range(TURNS))))
     assert outcomes == {(200, "answer"): BALANCE, (402, ""): TURNS - BALANCE}
-    assert await ada.balance() == 0
+    assert await user.balance() == 0
     rows = await fleet.books.rows(
-        "select status, count(*) as turns from public.requests where user_id = $1 group by status", ada.user_id
+        "select status, count(*) as turns from public.requests where user_id = $1 group by status", user.user_id
     )
     assert [tuple(row) for row in rows] == [("done", BALANCE)]
     (left,) = await fleet.books.rows(
@@ -38,7 +38,7 @@ async def test_two_hundred_turns_at_once_on_a_balance_of_fifty(
              where c.user_id = $1) as messages,
             (select count(*) from public.transactions as t where t.user_id = $1 and t.tokens = -1) as debits
         """,
-        ada.user_id,
+        user.user_id,
     )
     assert tuple(left) == (BALANCE, 2 * BALANCE, BALANCE), "a refused turn leaves nothing"
     await fleet.books.assert_sound()

@@ -26,10 +26,10 @@ async def test_started_on_one_followed_and_stopped_on_another(fleet: Fleet, pair
         ["Begun ", "and ", "growing 😀 ", go_on, "until ", "now ", never],
     )
     session_id = new_id()
-    ada = await fleet.person(a, tokens=1)
-    async with ada.asking("follow me", session_id=session_id) as here:
+    user = await fleet.person(a, tokens=1)
+    async with user.asking("follow me", session_id=session_id) as here:
         await here.until_text("growing")
-        there = ada.at(b.client)
+        there = user.at(b.client)
         async with there.attached(session_id) as live:
             await live.until_text("growing")
             go_on.set()
@@ -45,7 +45,7 @@ async def test_started_on_one_followed_and_stopped_on_another(fleet: Fleet, pair
     assert followed.start == first.start
     assert followed.end == first.end
     assert followed.last_id == first.last_id
-    reply = await b.client.get(f"{ASK}/{session_id}/stream", headers=ada.headers)
+    reply = await b.client.get(f"{ASK}/{session_id}/stream", headers=user.headers)
     assert reply.status_code == 204
     assert await fleet.books.rows("select 1 from public.requests where status = 'running'") == []
     await fleet.books.assert_sound()
@@ -60,9 +60,9 @@ async def test_a_killed_process_is_settled_by_another_within_the_lease(
     fleet.model.say(text, ["Begun ", asyncio.Event()] if has_output else [asyncio.Event()])
     session_id, request_id = new_id(), uuid4()
     async with fleet.api() as a:
-        ada = await fleet.person(a, tokens=1)
-        there = ada.at(b.client)
-        async with ada.asking(text, session_id=session_id, request_id=request_id) as here:
+        user = await fleet.person(a, tokens=1)
+        there = user.at(b.client)
+        async with user.asking(text, session_id=session_id, request_id=request_id) as here:
             stored = TEXT_STORED if has_output else "select 1 from public.run_events where request_id = $1"
             await here.until(lambda seen: seen.text == "Begun " if has_output else bool(seen.events))
             await fleet.books.until(stored, request_id)
@@ -97,19 +97,19 @@ async def test_a_reader_that_leaves_at_once_finds_the_answer_on_return(fleet: Fl
     go_on = asyncio.Event()
     fleet.model.say("I am off", ["Begun ", go_on, "and ended"])
     session_id, request_id = new_id(), uuid4()
-    ada = await fleet.person(a, tokens=3)
-    async with ada.asking("I am off", session_id=session_id, request_id=request_id):
+    user = await fleet.person(a, tokens=3)
+    async with user.asking("I am off", session_id=session_id, request_id=request_id):
         pass  # Not a byte was read.
     assert (await fleet.books.request(request_id))["status"] == "running"
-    async with ada.attached(session_id, after=0) as live:
+    async with user.attached(session_id, after=0) as live:
         await live.until_text("Begun")
     go_on.set()
     row = await fleet.books.settled(request_id)
     assert row["status"] == "done"
-    _, answer = await ada.messages(session_id)
+    _, answer = await user.messages(session_id)
     assert answer["parts"][-1]["text"] == "Begun and ended"
-    assert await ada.balance() == 2
-    again = await ada.ask("I am off", request_id=request_id)
+    assert await user.balance() == 2
+    again = await user.ask("I am off", request_id=request_id)
     assert (again.text, again.end["balance"]) == ("Begun and ended", 2)
     await fleet.books.assert_sound()
 
@@ -118,8 +118,8 @@ async def test_a_process_whose_lease_was_taken_gives_the_turn_up(fleet: Fleet, p
     a, _ = pair
     fleet.model.say("stolen", ["Begun ", asyncio.Event()])
     session_id, request_id = new_id(), uuid4()
-    ada = await fleet.person(a, tokens=1)
-    async with ada.asking("stolen", session_id=session_id, request_id=request_id) as here:
+    user = await fleet.person(a, tokens=1)
+    async with user.asking("stolen", session_id=session_id, request_id=request_id) as here:
         await here.until_text("Begun")
         await fleet.books.until(TEXT_STORED, request_id)
         running = fleet.model.answering
@@ -146,8 +146,8 @@ async def test_a_frozen_process_finds_its_turn_settled(fleet: Fleet, pair: Pair)
     go_on = asyncio.Event()
     fleet.model.say("frozen", ["Begun ", go_on, "and much more"])
     session_id, request_id = new_id(), uuid4()
-    ada = await fleet.person(a, tokens=1)
-    async with ada.asking("frozen", session_id=session_id, request_id=request_id) as here:
+    user = await fleet.person(a, tokens=1)
+    async with user.asking("frozen", session_id=session_id, request_id=request_id) as here:
         await here.until_text("Begun")
         await fleet.books.until(TEXT_STORED, request_id)
         a.signal(signal.SIGSTOP)
@@ -157,7 +157,7 @@ async def test_a_frozen_process_finds_its_turn_settled(fleet: Fleet, pair: Pair)
         a.signal(signal.SIGCONT)
         answer = await here.rest()
     assert (answer.end["status"], answer.end["reason"]) == ("failed", "process_lost")
-    there = ada.at(b.client)
+    there = user.at(b.client)
     messages = await there.messages(session_id)
     assert [message["parts"][-1]["text"] for message in messages] == ["frozen", "Begun "]
     assert await there.balance() == 0
@@ -173,13 +173,13 @@ async def test_a_stop_signal_lets_answers_finish_and_settles_the_rest(fleet: Fle
     fleet.model.say("left", ["Begun ", never])
     ids = {text: uuid4() for text in ("soon", "never", "silent", "left")}
     async with fleet.api(shutdown_grace_seconds=1.5, run_lease_seconds=600) as a:
-        ada = await fleet.person(a, tokens=4)
-        async with ada.asking("left", request_id=ids["left"]) as nobody_stays:
+        user = await fleet.person(a, tokens=4)
+        async with user.asking("left", request_id=ids["left"]) as nobody_stays:
             await nobody_stays.until_text("Begun")
         async with (
-            ada.asking("soon", request_id=ids["soon"]) as first,
-            ada.asking("never", request_id=ids["never"]) as second,
-            ada.asking("silent", request_id=ids["silent"]) as third,
+            user.asking("soon", request_id=ids["soon"]) as first,
+            user.asking("never", request_id=ids["never"]) as second,
+            user.asking("silent", request_id=ids["silent"]) as third,
         ):
             await first.until_text("Begun")
             await second.until_text("Begun")
@@ -208,8 +208,8 @@ async def test_leases_are_renewed_as_long_as_a_turn_runs(fleet: Fleet, pair: Pai
     go_on = asyncio.Event()
     fleet.model.say("patience", ["Begun ", go_on, "and ended"])
     request_id = uuid4()
-    ada = await fleet.person(a)
-    async with ada.asking("patience", request_id=request_id) as here:
+    user = await fleet.person(a)
+    async with user.asking("patience", request_id=request_id) as here:
         await here.until_text("Begun")
         begun = await fleet.books.request(request_id)
         # Another process sweeps all the while.

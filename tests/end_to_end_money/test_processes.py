@@ -23,7 +23,7 @@ from local_stack.postgres.testing import Database
 from local_stack.stripe_sandbox.tests.running import RunningSandbox
 from tests.end_to_end_money.market import Market
 from tests.sql.schema import apply, upgrade_scripts
-from tests.sql.test_install import ADA, OLD_VERSIONS, make_old
+from tests.sql.test_install import OLD_VERSIONS, USER, make_old
 
 pytestmark = STRIPE_AND_HTTPX
 DELIVERIES = 60
@@ -176,12 +176,12 @@ async def test_an_upgraded_database_of_an_earlier_version_sells_at_once(
     make_old(empty_database, OLD_VERSIONS["with payments"])
     apply(empty_database, *upgrade_scripts())
     async with run_shop(empty_database, sandbox) as shop:
-        assert await shop.balance(ADA) == 97
-        await shop.buy(ADA)
-        assert await shop.balance(ADA) == 197
+        assert await shop.balance(USER) == 97
+        await shop.buy(USER)
+        assert await shop.balance(USER) == 197
         old = event_about("payment_intent.succeeded", payment_intent({}, id="pi_1"), id="evt_1")
         assert (await deliver(shop.api, old)).json() == {"status": "ignored"}
-        assert await shop.balance(ADA) == 197
+        assert await shop.balance(USER) == 197
         assert await shop.audit() == []
 
 

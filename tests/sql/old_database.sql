@@ -135,9 +135,9 @@ create table rag_pipeline_state (
 );
 
 insert into auth.users (id, email, raw_user_meta_data) values
-('00000000-0000-4000-8000-00000000000a', 'ada@example.test', '{"full_name": "Ada"}'),
-('00000000-0000-4000-8000-00000000000b', 'ben@example.test', '{}');
-update user_profiles set is_admin = null where email = 'ben@example.test';
+('00000000-0000-4000-8000-00000000000a', 'person@example.com', '{"full_name": "Sample"}'),
+('00000000-0000-4000-8000-00000000000b', 'stranger@example.com', '{}');
+update user_profiles set is_admin = null where email = 'stranger@example.com';
 insert into requests (id, user_id, timestamp, user_query) values
 ('00000000-0000-4000-8000-000000000001', '00000000-0000-4000-8000-00000000000a', '2025-01-01 10:00:00+00', 'What is a lot?'),
 ('00000000-0000-4000-8000-000000000002', '00000000-0000-4000-8000-00000000000a', null, 'And a ledger?');

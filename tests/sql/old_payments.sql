@@ -46,7 +46,7 @@ end;
 $$;
 alter publication supabase_realtime add table user_profiles;
 
-update user_profiles set tokens = 97 where email = 'ada@example.test';
+update user_profiles set tokens = 97 where email = 'person@example.com';
 insert into transactions (user_id, transaction_type, amount, tokens, stripe_payment_intent_id, stripe_event_id, created_at) values
 ('00000000-0000-4000-8000-00000000000a', 'purchase', 500, 100, 'pi_1', 'evt_1', '2025-01-01 09:00:00+00'),
 ('00000000-0000-4000-8000-00000000000a', 'consumption', null, 1, null, null, '2025-01-01 10:00:00+00'),

@@ -35,12 +35,12 @@ class Person:
 @dataclass(frozen=True)
 class World:
     database: Database
-    ada: Person
-    ben: Person
+    user: Person
+    stranger: Person
 
 
 async def add_person(database: Database, name: str) -> Person:
-    user_id = await database.add_user(tokens=5, full_name=name, email=f"{name}@example.test")
+    user_id = await database.add_user(tokens=5, full_name=name, email=f"{name}@example.com")
     async with database.connect() as connection:
         turn = await Turns(connection, user_id).answer(f"{name}'s secret")
         await connection.execute(
@@ -62,7 +62,7 @@ async def add_person(database: Database, name: str) -> Person:
 
 @pytest.fixture
 async def world(database: Database) -> World:
-    world = World(database, await add_person(database, "ada"), await add_person(database, "ben"))
+    world = World(database, await add_person(database, "user"), await add_person(database, "stranger"))
     async with database.connect() as connection:
         await connection.execute(
             "insert into public.document_metadata (id) values ('shared');"
@@ -101,7 +101,7 @@ async def test_anon_reads_and_writes_nothing(world: World) -> None:
 
 
 async def test_a_person_sees_their_own_rows_and_no_others(world: World) -> None:
-    for me, other in ((world.ada, world.ben), (world.ben, world.ada)):
+    for me, other in ((world.user, world.stranger), (world.stranger, world.user)):
         async with world.database.acting("authenticated", me.id) as connection:
             for table in OWN:
                 rows = await connection.fetch(f"select to_jsonb(t)::text as row from public.{table} as t")
@@ -126,11 +126,11 @@ async def test_a_claim_without_a_person_sees_no_rows_of_people(world: World) -> 
 
 
 async def test_a_person_changes_nothing_but_their_name(world: World) -> None:
-    async with world.database.acting("authenticated", world.ada.id) as connection:
+    async with world.database.acting("authenticated", world.user.id) as connection:
         for column, value in {
             "tokens": "1000000",
             "is_admin": "true",
-            "email": "'root@example.test'",
+            "email": "'root@example.com'",
             "id": f"'{uuid4()}'",
             "created_at": "now()",
             "updated_at": "now()",
@@ -142,31 +142,31 @@ async def test_a_person_changes_nothing_but_their_name(world: World) -> None:
             "truncate public.user_profiles cascade",
         ):
             assert await refusal(connection, statement) is REFUSED, statement
-        assert await connection.execute("update public.user_profiles set full_name = 'Ada L.'") == "UPDATE 1"
+        assert await connection.execute("update public.user_profiles set full_name = 'Sample P.'") == "UPDATE 1"
         profile = await connection.fetchrow(
             "select full_name, updated_at > created_at as is_touched from public.user_profiles"
         )
         assert profile is not None
-        assert tuple(profile) == ("Ada L.", True)
+        assert tuple(profile) == ("Sample P.", True)
         other = "update public.user_profiles set full_name = 'stolen' where id = $1"
-        assert await connection.execute(other, world.ben.id) == "UPDATE 0"
+        assert await connection.execute(other, world.stranger.id) == "UPDATE 0"
         assert await refusal(connection, "update public.user_profiles set full_name = repeat('x', 201)") is (
             asyncpg.CheckViolationError
         )
 
 
 async def test_a_person_cannot_write_into_conversations_messages_or_turns(world: World) -> None:
-    session = world.ada.turn.session_id
-    async with world.database.acting("authenticated", world.ada.id) as connection:
+    session = world.user.turn.session_id
+    async with world.database.acting("authenticated", world.user.id) as connection:
         for statement in (
             f"insert into public.messages (session_id, message) values ('{session}', '{{\"type\": \"ai\"}}')",
             f"insert into public.messages (session_id, message) values ('{session}', '{{\"type\": \"human\"}}')",
             "update public.messages set message_data = '[]'",
             "delete from public.messages",
-            f"insert into public.conversations (session_id, user_id) values ('{uuid4()}', '{world.ada.id}')",
-            f"update public.conversations set user_id = '{world.ada.id}'",
+            f"insert into public.conversations (session_id, user_id) values ('{uuid4()}', '{world.user.id}')",
+            f"update public.conversations set user_id = '{world.user.id}'",
             "delete from public.conversations",
-            f"insert into public.requests (id, user_id, user_query) values ('{uuid4()}', '{world.ada.id}', 'x')",
+            f"insert into public.requests (id, user_id, user_query) values ('{uuid4()}', '{world.user.id}', 'x')",
             "update public.requests set status = 'released'",
             "delete from public.requests",
         ):
@@ -174,7 +174,7 @@ async def test_a_person_cannot_write_into_conversations_messages_or_turns(world:
 
 
 async def test_a_person_cannot_write_into_money(world: World) -> None:
-    async with world.database.acting("authenticated", world.ada.id) as connection:
+    async with world.database.acting("authenticated", world.user.id) as connection:
         for table in ("token_grants", "transactions", "purchases", "stripe_events", "app_settings", "job_leases"):
             for statement in (
                 f"insert into public.{table} default values",
@@ -198,21 +198,21 @@ async def test_a_person_cannot_write_into_money(world: World) -> None:
 @pytest.mark.parametrize("amount", [-100, -1, 0, 1, 100])
 @pytest.mark.parametrize("role", ["anon", "authenticated"])
 async def test_no_browser_key_calls_a_function_that_moves_tokens(world: World, role: str, amount: int) -> None:
-    me = world.ada.id
+    me = world.user.id
     async with world.database.acting(role, me) as connection:
         for statement in (
             f"select public.grant_tokens('{me}', {amount}, 'adjustment', 'mine')",
             f"select public.grant_tokens_for_purchase('{me}', {amount}, 'evt', 'pi')",
-            f"select public.deduct_token_if_sufficient('{world.ben.id}')",
+            f"select public.deduct_token_if_sufficient('{world.stranger.id}')",
             f"select public.settle_purchase('{uuid4()}')",
-            f"select public.settle_lost_request('{me}', '{world.ada.turn.request_id}')",
+            f"select public.settle_lost_request('{me}', '{world.user.turn.request_id}')",
             f"select private.move_tokens('{me}', 'grant', {amount}, 1, 'mine')",
             f"select private.add_grant('{me}', {amount}, 'adjustment', 'grant', 'mine')",
             f"select private.expire_due_grants('{me}', {amount})",
             f"select public.begin_request('{me}', '{me}', '', 'x', 'submit-message', null, null, null, '{me}', 9,5,9)",
             f"select public.settle_request('{me}', '{me}', '{me}', 'done', '', '{{}}', '', '', 0, 0, true, {amount})",
             "select public.audit_ledger()",
-            f"select public.current_balance('{world.ben.id}')",
+            f"select public.current_balance('{world.stranger.id}')",
         ):
             assert await refusal(connection, statement) is REFUSED, statement
 
@@ -222,10 +222,10 @@ async def test_a_grant_that_is_not_positive_is_refused_to_the_services_too(world
     async with world.database.acting("service_role") as connection:
         with pytest.raises(asyncpg.PostgresError) as refused:
             async with connection.transaction():
-                await connection.execute("select public.grant_tokens($1, $2, 'adjustment', 'k')", world.ada.id, amount)
+                await connection.execute("select public.grant_tokens($1, $2, 'adjustment', 'k')", world.user.id, amount)
         assert refused.value.sqlstate == "AP422"
         answer = await connection.fetchrow(
-            "select * from public.grant_tokens_for_purchase($1, $2, 'evt', 'pi')", world.ada.id, amount
+            "select * from public.grant_tokens_for_purchase($1, $2, 'evt', 'pi')", world.user.id, amount
         )
         assert answer is not None
         assert not answer["success"]
@@ -245,15 +245,15 @@ async def test_the_services_cannot_write_a_balance_or_the_ledger_past_the_functi
         ):
             assert await refusal(connection, statement) is REFUSED, statement
         balance = await connection.fetchval(
-            "select balance from public.grant_tokens($1, 3, 'adjustment', 'k')", world.ada.id
+            "select balance from public.grant_tokens($1, 3, 'adjustment', 'k')", world.user.id
         )
         assert balance == 7
 
 
 async def test_operators_read_profiles_and_money_of_everybody_but_no_conversation(world: World) -> None:
     async with world.database.connect() as connection:
-        await connection.execute("update public.user_profiles set is_admin = true where id = $1", world.ben.id)
-    async with world.database.acting("authenticated", world.ben.id) as connection:
+        await connection.execute("update public.user_profiles set is_admin = true where id = $1", world.stranger.id)
+    async with world.database.acting("authenticated", world.stranger.id) as connection:
         assert await connection.fetchval("select public.is_admin()")
         for table in ("user_profiles", "token_grants", "purchases"):
             assert await connection.fetchval(f"select count(*) from public.{table}") == 2, table
@@ -262,13 +262,13 @@ async def test_operators_read_profiles_and_money_of_everybody_but_no_conversatio
             assert await connection.fetchval(f"select count(*) from public.{table}") == 1, table
         assert await refusal(connection, "update public.user_profiles set tokens = 5") is REFUSED
         other = "update public.user_profiles set full_name = 'x' where id = $1"
-        assert await connection.execute(other, world.ada.id) == "UPDATE 0"
-    async with world.database.acting("authenticated", world.ada.id) as connection:
+        assert await connection.execute(other, world.user.id) == "UPDATE 0"
+    async with world.database.acting("authenticated", world.user.id) as connection:
         assert await connection.fetchval("select public.is_admin()") is False
 
 
 async def test_search_finds_exactly_what_row_level_security_shows(world: World) -> None:
-    for me in (world.ada.id, world.ben.id):
+    for me in (world.user.id, world.stranger.id):
         async with world.database.acting("authenticated", me) as connection:
             shown = {row[0] for row in await connection.fetch("select content from public.documents")}
         async with world.database.acting("service_role") as connection:
@@ -278,16 +278,16 @@ async def test_search_finds_exactly_what_row_level_security_shows(world: World) 
 
 
 async def test_an_account_gets_its_profile_name_and_later_its_new_address(database: Database) -> None:
-    user_id = await database.add_user(email="old@example.test", full_name="  Ada  ")
+    user_id = await database.add_user(email="old@example.com", full_name="  Sample  ")
     async with database.connect("supabase_auth_admin") as connection:
-        await connection.execute("update auth.users set email = 'new@example.test' where id = $1", user_id)
+        await connection.execute("update auth.users set email = 'new@example.com' where id = $1", user_id)
     async with database.connect() as connection:
         profile = await connection.fetchrow("select email, full_name from public.user_profiles where id = $1", user_id)
         assert profile is not None
-        assert tuple(profile) == ("new@example.test", "Ada")
-        await connection.execute("select public.update_profile_name($1, '  Ada L. ')", user_id)
+        assert tuple(profile) == ("new@example.com", "Sample")
+        await connection.execute("select public.update_profile_name($1, '  Sample P. ')", user_id)
         name = "select full_name from public.user_profiles where id = $1"
-        assert await connection.fetchval(name, user_id) == "Ada L."
+        assert await connection.fetchval(name, user_id) == "Sample P."
         with pytest.raises(asyncpg.PostgresError) as refused:
             await connection.execute("select public.update_profile_name($1, 'x')", uuid4())
         assert refused.value.sqlstate == "AP401"

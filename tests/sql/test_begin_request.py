@@ -22,12 +22,12 @@ async def connection(database: Database) -> AsyncIterator[asyncpg.Connection]:
 
 
 @pytest.fixture
-async def ada(database: Database, connection: asyncpg.Connection) -> Turns:
+async def user(database: Database, connection: asyncpg.Connection) -> Turns:
     return Turns(connection, await database.add_user(tokens=10))
 
 
 @pytest.fixture
-async def ben(database: Database, connection: asyncpg.Connection) -> Turns:
+async def stranger(database: Database, connection: asyncpg.Connection) -> Turns:
     return Turns(connection, await database.add_user(tokens=10))
 
 
@@ -53,16 +53,16 @@ async def message(connection: asyncpg.Connection, message_id: int) -> tuple[str,
 
 
 async def test_a_turn_takes_a_token_and_stores_question_request_and_entry(
-    ada: Turns, connection: asyncpg.Connection
+    user: Turns, connection: asyncpg.Connection
 ) -> None:
-    begun = await ada.begin("What is a lot?", client_message_id="m-1")
+    begun = await user.begin("What is a lot?", client_message_id="m-1")
     assert (begun.outcome, begun.status, begun.balance, begun.is_new_conversation) == ("started", "running", 9, True)
     assert UUID(begun.session_id)
     assert begun.answer_message_id > begun.user_message_id
     assert await message(connection, begun.user_message_id) == ("human", "What is a lot?", None, begun.request_id)
     request = await connection.fetchrow("select * from public.requests where id = $1", begun.request_id)
     assert request is not None
-    assert request["lease_holder"] == ada.holder
+    assert request["lease_holder"] == user.holder
     assert request["answer_message_id"] == begun.answer_message_id
     entry = await connection.fetchrow("select * from public.transactions where request_id = $1", begun.request_id)
     assert entry is not None
@@ -93,51 +93,51 @@ async def test_the_last_token_can_be_spent_once(database: Database, connection: 
     ("text", "trigger"), [(None, "submit-message"), (" \n\t ", "submit-message"), ("x", "delete-message")]
 )
 async def test_what_is_no_turn_is_refused(
-    ada: Turns, connection: asyncpg.Connection, text: str | None, trigger: str
+    user: Turns, connection: asyncpg.Connection, text: str | None, trigger: str
 ) -> None:
     async with refused(connection, "AP422"):
-        await ada.begin(text, trigger=trigger)
+        await user.begin(text, trigger=trigger)
 
 
 async def test_another_persons_conversation_is_not_there(
-    ada: Turns, ben: Turns, connection: asyncpg.Connection
+    user: Turns, stranger: Turns, connection: asyncpg.Connection
 ) -> None:
-    session_id = (await ada.answer()).session_id
+    session_id = (await user.answer()).session_id
     async with refused(connection, "AP404"):
-        await ben.begin(session_id=session_id)
+        await stranger.begin(session_id=session_id)
 
 
 @pytest.mark.parametrize(
     "session_id", ["x", "..", "a~b", f"{uuid4()}~abcdefghij", f"{uuid4()} ", f"{uuid4()}\n", "9" * 10_000]
 )
 async def test_an_unknown_id_that_is_no_uuid_makes_no_conversation(
-    ada: Turns, connection: asyncpg.Connection, session_id: str
+    user: Turns, connection: asyncpg.Connection, session_id: str
 ) -> None:
     async with refused(connection, "AP404"):
-        await ada.begin(session_id=session_id)
+        await user.begin(session_id=session_id)
 
 
-async def test_an_unknown_uuid_makes_the_conversation(ada: Turns) -> None:
+async def test_an_unknown_uuid_makes_the_conversation(user: Turns) -> None:
     session_id = str(uuid4())
-    begun = await ada.begin(session_id=session_id)
+    begun = await user.begin(session_id=session_id)
     assert (begun.session_id, begun.is_new_conversation) == (session_id, True)
 
 
-async def test_one_turn_at_a_time_runs_in_a_conversation(ada: Turns, connection: asyncpg.Connection) -> None:
-    begun = await ada.begin()
+async def test_one_turn_at_a_time_runs_in_a_conversation(user: Turns, connection: asyncpg.Connection) -> None:
+    begun = await user.begin()
     async with refused(connection, "AP409"):
-        await ada.begin(session_id=begun.session_id)
-    assert (await ada.begin()).outcome == "started"
-    await ada.settle(begun.request_id)
-    assert (await ada.begin(session_id=begun.session_id)).is_new_conversation is False
+        await user.begin(session_id=begun.session_id)
+    assert (await user.begin()).outcome == "started"
+    await user.settle(begun.request_id)
+    assert (await user.begin(session_id=begun.session_id)).is_new_conversation is False
 
 
 async def test_an_archived_conversation_is_continued_and_stays_archived(
-    ada: Turns, connection: asyncpg.Connection
+    user: Turns, connection: asyncpg.Connection
 ) -> None:
-    session_id = (await ada.answer()).session_id
+    session_id = (await user.answer()).session_id
     await connection.execute("update public.conversations set is_archived = true, last_message_at = '2025-01-01'")
-    assert (await ada.begin(session_id=session_id)).outcome == "started"
+    assert (await user.begin(session_id=session_id)).outcome == "started"
     row = await connection.fetchrow(
         "select is_archived, last_message_at > '2025-01-02' as is_moved from public.conversations"
     )
@@ -145,10 +145,10 @@ async def test_an_archived_conversation_is_continued_and_stays_archived(
     assert tuple(row) == (True, True)
 
 
-async def test_a_repeat_attaches_to_the_first_and_costs_nothing(ada: Turns, connection: asyncpg.Connection) -> None:
-    first = await ada.begin("Hello", client_message_id="m-1")
+async def test_a_repeat_attaches_to_the_first_and_costs_nothing(user: Turns, connection: asyncpg.Connection) -> None:
+    first = await user.begin("Hello", client_message_id="m-1")
     for session_id in (first.session_id, ""):
-        again = await ada.begin("Hello", request_id=first.request_id, session_id=session_id, client_message_id="m-1")
+        again = await user.begin("Hello", request_id=first.request_id, session_id=session_id, client_message_id="m-1")
         assert again.outcome == "known"
         assert (again.session_id, again.user_message_id, again.answer_message_id) == (
             first.session_id,
@@ -156,8 +156,8 @@ async def test_a_repeat_attaches_to_the_first_and_costs_nothing(ada: Turns, conn
             first.answer_message_id,
         )
         assert (again.balance, again.status, again.is_new_conversation) == (9, "running", False)
-    await ada.settle(first.request_id)
-    assert (await ada.begin("Hello", request_id=first.request_id)).status == "done"
+    await user.settle(first.request_id)
+    assert (await user.begin("Hello", request_id=first.request_id)).status == "done"
     assert await connection.fetchval("select count(*) from public.messages") == 2
     assert await connection.fetchval("select count(*) from public.conversations") == 1
     assert await audit(connection) == []
@@ -170,133 +170,133 @@ async def test_a_repeat_is_served_when_nothing_is_left(database: Database, conne
 
 
 async def test_a_request_id_is_never_reused_for_something_else(
-    ada: Turns, ben: Turns, connection: asyncpg.Connection
+    user: Turns, stranger: Turns, connection: asyncpg.Connection
 ) -> None:
-    first = await ada.answer("Hello")
+    first = await user.answer("Hello")
     async with refused(connection, "AP40R"):
-        await ada.begin("Another text", request_id=first.request_id, session_id=first.session_id)
+        await user.begin("Another text", request_id=first.request_id, session_id=first.session_id)
     async with refused(connection, "AP40R"):
-        await ada.begin("Hello", request_id=first.request_id, session_id=str(uuid4()))
+        await user.begin("Hello", request_id=first.request_id, session_id=str(uuid4()))
     async with refused(connection, "AP40R"):
-        await ada.begin("Hello", request_id=first.request_id, trigger="regenerate-message")
+        await user.begin("Hello", request_id=first.request_id, trigger="regenerate-message")
     for session_id in ("", first.session_id):
         async with refused(connection, "AP40R"):
-            await ben.begin("Hello", request_id=first.request_id, session_id=session_id)
+            await stranger.begin("Hello", request_id=first.request_id, session_id=session_id)
 
 
 async def test_a_request_id_stays_used_after_its_conversation_or_account_is_deleted(
-    database: Database, ada: Turns, ben: Turns, connection: asyncpg.Connection
+    database: Database, user: Turns, stranger: Turns, connection: asyncpg.Connection
 ) -> None:
-    first, second = await ada.answer("Hello"), await ada.answer("Hello")
-    await connection.execute("select public.delete_conversation($1, $2)", ada.user_id, first.session_id)
+    first, second = await user.answer("Hello"), await user.answer("Hello")
+    await connection.execute("select public.delete_conversation($1, $2)", user.user_id, first.session_id)
     for session_id in ("", first.session_id):
         async with refused(connection, "AP40R"):
-            await ada.begin("Hello", request_id=first.request_id, session_id=session_id)
-    await database.delete_user(ada.user_id)
+            await user.begin("Hello", request_id=first.request_id, session_id=session_id)
+    await database.delete_user(user.user_id)
     async with refused(connection, "AP40R"):
-        await ben.begin("Hello", request_id=second.request_id)
+        await stranger.begin("Hello", request_id=second.request_id)
 
 
 async def test_the_rate_limit_counts_new_turns_and_says_how_long_to_wait(
-    ada: Turns, ben: Turns, connection: asyncpg.Connection
+    user: Turns, stranger: Turns, connection: asyncpg.Connection
 ) -> None:
-    turns = [await ada.begin(rate_limit=3) for _ in range(3)]
+    turns = [await user.begin(rate_limit=3) for _ in range(3)]
     with pytest.raises(asyncpg.PostgresError) as caught:
-        await ada.begin(rate_limit=3)
+        await user.begin(rate_limit=3)
     assert caught.value.sqlstate == "AP429"
     assert 58 <= int(caught.value.detail or "") <= 60
     # A repeat is served, and one more would have been refused for it had it been counted.
-    assert (await ada.begin(request_id=turns[0].request_id, rate_limit=3)).outcome == "known"
-    assert (await ben.begin(rate_limit=3)).outcome == "started"
+    assert (await user.begin(request_id=turns[0].request_id, rate_limit=3)).outcome == "known"
+    assert (await stranger.begin(rate_limit=3)).outcome == "started"
     await connection.execute(
         "update public.requests set timestamp = timestamp - interval '50 seconds' where id = $1", turns[0].request_id
     )
     with pytest.raises(asyncpg.PostgresError) as caught:
-        await ada.begin(rate_limit=3)
+        await user.begin(rate_limit=3)
     assert 8 <= int(caught.value.detail or "") <= 10
     await connection.execute(
         "update public.requests set timestamp = timestamp - interval '11 seconds' where id = $1", turns[0].request_id
     )
-    assert (await ada.begin(rate_limit=3)).outcome == "started"
+    assert (await user.begin(rate_limit=3)).outcome == "started"
 
 
-async def test_repeats_do_not_use_up_the_rate_limit(ada: Turns) -> None:
-    first = await ada.begin(rate_limit=2)
+async def test_repeats_do_not_use_up_the_rate_limit(user: Turns) -> None:
+    first = await user.begin(rate_limit=2)
     for _ in range(5):
-        await ada.begin(request_id=first.request_id, rate_limit=2)
-    assert (await ada.begin(rate_limit=2)).outcome == "started"
+        await user.begin(request_id=first.request_id, rate_limit=2)
+    assert (await user.begin(rate_limit=2)).outcome == "started"
 
 
-async def test_messages_follow_one_another(ada: Turns, connection: asyncpg.Connection) -> None:
-    first = await ada.answer("One")
-    second = await ada.begin("Two", session_id=first.session_id)
+async def test_messages_follow_one_another(user: Turns, connection: asyncpg.Connection) -> None:
+    first = await user.answer("One")
+    second = await user.begin("Two", session_id=first.session_id)
     assert (await message(connection, second.user_message_id))[2] == first.answer_message_id
 
 
-async def test_a_message_continues_the_branch_that_was_shown(ada: Turns, connection: asyncpg.Connection) -> None:
-    first = await ada.answer("One")
-    await ada.answer("Two", session_id=first.session_id)
-    other = await ada.begin("Two, differently", session_id=first.session_id, previous=first.answer_message_id)
+async def test_a_message_continues_the_branch_that_was_shown(user: Turns, connection: asyncpg.Connection) -> None:
+    first = await user.answer("One")
+    await user.answer("Two", session_id=first.session_id)
+    other = await user.begin("Two, differently", session_id=first.session_id, previous=first.answer_message_id)
     assert (await message(connection, other.user_message_id))[2] == first.answer_message_id
 
 
-async def test_an_answer_made_anew_is_a_sibling(ada: Turns, connection: asyncpg.Connection) -> None:
-    first = await ada.answer("One")
+async def test_an_answer_made_anew_is_a_sibling(user: Turns, connection: asyncpg.Connection) -> None:
+    first = await user.answer("One")
     for reference in (first.answer_message_id, first.user_message_id, None):
-        again = await ada.begin("One", session_id=first.session_id, trigger="regenerate-message", message=reference)
+        again = await user.begin("One", session_id=first.session_id, trigger="regenerate-message", message=reference)
         assert again.user_message_id == first.user_message_id
-        await ada.settle(again.request_id, content="Another answer.")
+        await user.settle(again.request_id, content="Another answer.")
         assert (await message(connection, again.answer_message_id))[2] == first.user_message_id
     assert await connection.fetchval("select count(*) from public.messages") == 5
-    assert await ada.balance() == 6
+    assert await user.balance() == 6
 
 
 async def test_an_edited_message_is_a_sibling_of_the_one_it_replaces(
-    ada: Turns, connection: asyncpg.Connection
+    user: Turns, connection: asyncpg.Connection
 ) -> None:
-    first = await ada.answer("One")
-    second = await ada.begin("Two", session_id=first.session_id, client_message_id="m-2")
-    await ada.settle(second.request_id)
+    first = await user.answer("One")
+    second = await user.begin("Two", session_id=first.session_id, client_message_id="m-2")
+    await user.settle(second.request_id)
     for reference in (second.user_message_id, "m-2"):
-        edited = await ada.begin("Two, better", session_id=first.session_id, message=reference)
+        edited = await user.begin("Two, better", session_id=first.session_id, message=reference)
         assert await message(connection, edited.user_message_id) == (
             "human",
             "Two, better",
             first.answer_message_id,
             edited.request_id,
         )
-        await ada.settle(edited.request_id)
-    start = await ada.begin("Zero", session_id=first.session_id, message=first.user_message_id)
+        await user.settle(edited.request_id)
+    start = await user.begin("Zero", session_id=first.session_id, message=first.user_message_id)
     assert (await message(connection, start.user_message_id))[2] is None
 
 
 async def test_a_message_that_is_not_in_the_conversation_is_not_there(
-    ada: Turns, ben: Turns, connection: asyncpg.Connection
+    user: Turns, stranger: Turns, connection: asyncpg.Connection
 ) -> None:
-    mine, theirs = await ada.answer(), await ben.answer()
+    mine, theirs = await user.answer(), await stranger.answer()
     for trigger in ("submit-message", "regenerate-message"):
         for reference in (theirs.user_message_id, theirs.answer_message_id, "m-9", 10**17, "9" * 30, "-1", ""):
             async with refused(connection, "AP40M"):
-                await ada.begin("One", session_id=mine.session_id, trigger=trigger, message=reference)
+                await user.begin("One", session_id=mine.session_id, trigger=trigger, message=reference)
     async with refused(connection, "AP40M"):
-        await ada.begin("One", session_id=mine.session_id, message=mine.answer_message_id)
+        await user.begin("One", session_id=mine.session_id, message=mine.answer_message_id)
     async with refused(connection, "AP40M"):
-        await ada.begin("One", trigger="regenerate-message")
+        await user.begin("One", trigger="regenerate-message")
 
 
 @pytest.mark.parametrize("client_message_id", ["x" * 201, "", "123", "m-1"])
 async def test_a_client_id_that_cannot_be_kept_does_not_stop_the_turn(
-    ada: Turns, connection: asyncpg.Connection, client_message_id: str
+    user: Turns, connection: asyncpg.Connection, client_message_id: str
 ) -> None:
-    first = await ada.begin(client_message_id="m-1")
-    await ada.settle(first.request_id)
-    begun = await ada.begin(session_id=first.session_id, client_message_id=client_message_id)
+    first = await user.begin(client_message_id="m-1")
+    await user.settle(first.request_id)
+    begun = await user.begin(session_id=first.session_id, client_message_id=client_message_id)
     kept = "select client_message_id from public.messages where id = $1"
     assert await connection.fetchval(kept, begun.user_message_id) is None
     assert await connection.fetchval(kept, first.user_message_id) == "m-1"
 
 
-async def test_text_of_every_script_is_stored_as_it_came(ada: Turns, connection: asyncpg.Connection) -> None:
+async def test_text_of_every_script_is_stored_as_it_came(user: Turns, connection: asyncpg.Connection) -> None:
     text = "\u202e abc \U0001f600" * 20_000 + "'; drop table public.messages; --\\"
-    begun: Begun = await ada.begin(text)
+    begun: Begun = await user.begin(text)
     assert (await message(connection, begun.user_message_id))[1] == text

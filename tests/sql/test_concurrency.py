@@ -132,12 +132,12 @@ async def test_a_second_person_waits_for_the_first_and_is_refused(
     database: Database, connections: list[asyncpg.Connection]
 ) -> None:
     """The same two races with the order forced: the first has not committed when the second asks."""
-    ada, ben = [await database.add_user(tokens=5) for _ in range(2)]
+    user, stranger = [await database.add_user(tokens=5) for _ in range(2)]
     for request_id, session_id, expected in ((uuid4(), "", "AP40R"), (None, str(uuid4()), "AP404")):
         transaction = connections[0].transaction()
         await transaction.start()
-        assert await begin(ada, request_id, session_id)(connections[0]) == "started"
-        second = asyncio.create_task(at_once(connections[1:2], [begin(ben, request_id, session_id)]))
+        assert await begin(user, request_id, session_id)(connections[0]) == "started"
+        second = asyncio.create_task(at_once(connections[1:2], [begin(stranger, request_id, session_id)]))
         await until_waiting(connections[2])
         await transaction.commit()
         assert await second == [expected]

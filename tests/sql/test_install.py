@@ -24,9 +24,9 @@ from tests.sql.schema import (
 )
 from tests.sql.turns import Turns
 
-ADA = UUID("00000000-0000-4000-8000-00000000000a")
-BEN = UUID("00000000-0000-4000-8000-00000000000b")
-OLD_SESSION = f"{ADA}~abcdefghij"
+USER = UUID("00000000-0000-4000-8000-00000000000a")
+STRANGER = UUID("00000000-0000-4000-8000-00000000000b")
+OLD_SESSION = f"{USER}~abcdefghij"
 
 # Indexes under older names beside ours: an upgrade does not take away what an operator may rely on.
 KEPT_FROM_OLD = {
@@ -111,12 +111,12 @@ async def test_an_install_needs_no_right_on_schema_extensions_but_usage(empty_da
 
 
 async def test_accounts_made_before_the_install_get_a_profile(empty_database: Database) -> None:
-    user_id = await empty_database.add_user(full_name="Ada", email="ada@example.test")
+    user_id = await empty_database.add_user(full_name="Sample", email="person@example.com")
     apply(empty_database, *all_scripts())
     async with empty_database.connect() as connection:
         profile = await connection.fetchrow("select id, email, full_name, tokens, is_admin from public.user_profiles")
     assert profile is not None
-    assert tuple(profile) == (user_id, "ada@example.test", "Ada", 0, False)
+    assert tuple(profile) == (user_id, "person@example.com", "Sample", 0, False)
 
 
 @dataclass(frozen=True)
@@ -193,8 +193,8 @@ async def test_an_older_database_keeps_its_data(
         )
         balance = 97 if old_version.has_payments else 0
         assert [tuple(row) for row in people] == [
-            ("ada@example.test", "Ada", False, balance),
-            ("ben@example.test", None, False, 0),
+            ("person@example.com", "Sample", False, balance),
+            ("stranger@example.com", None, False, 0),
         ]
         requests = await connection.fetch('select user_query, status, "timestamp" from public.requests order by id')
         assert [tuple(row)[:2] for row in requests] == [("What is a lot?", "done"), ("And a ledger?", "done")]
@@ -214,9 +214,9 @@ async def check_conversations(connection: asyncpg.Connection) -> None:
         OLD_SESSION,
     )
     assert [tuple(row) for row in messages] == [
-        ("What is a lot?", None, None, None, ADA),
-        ("A batch.", "What is a lot?", None, '[{"kind": "response"}]', ADA),
-        ("And a ledger?", "A batch.", None, None, ADA),
+        ("What is a lot?", None, None, None, USER),
+        ("A batch.", "What is a lot?", None, '[{"kind": "response"}]', USER),
+        ("And a ledger?", "A batch.", None, None, USER),
     ]
 
 
@@ -234,7 +234,7 @@ async def check_documents(connection: asyncpg.Connection) -> None:
     rows = await connection.fetch("select row_data ->> 'item' as item from public.document_rows order by id")
     assert [row["item"] for row in rows] == ["tea", "milk"]
     assert await connection.fetchval("select known_files ->> 'lots' from public.rag_pipeline_state") == "2025-01-01"
-    found = await connection.fetch("select content from public.search_documents($1, 'tea', null, null)", ADA)
+    found = await connection.fetch("select content from public.search_documents($1, 'tea', null, null)", USER)
     assert [row["content"] for row in found] == ["Tea costs two."]
     near = await connection.fetchval(
         "select count(*) from public.match_documents(array_fill(0.5, array[1536])::vector, 5)"
@@ -247,7 +247,7 @@ async def check_books(connection: asyncpg.Connection, old_version: OldVersion) -
     entries = await connection.fetch(
         "select transaction_type, tokens, balance_after, stripe_event_id, amount from public.transactions"
         " where user_id = $1 order by seq",
-        ADA,
+        USER,
     )
     if not old_version.has_payments:
         assert entries == []
@@ -262,15 +262,15 @@ async def check_books(connection: asyncpg.Connection, old_version: OldVersion) -
     lots = await connection.fetch("select source, amount, remaining from public.token_grants")
     assert [tuple(row) for row in lots] == [("opening_balance", 97, 97)]
     # The payment of then is not credited again when its event comes again.
-    await connection.execute("select * from public.grant_tokens_for_purchase($1, 100, 'evt_1', 'pi_1')", ADA)
-    assert await connection.fetchval("select public.current_balance($1)", ADA) == 97
+    await connection.execute("select * from public.grant_tokens_for_purchase($1, 100, 'evt_1', 'pi_1')", USER)
+    assert await connection.fetchval("select public.current_balance($1)", USER) == 97
 
 
 async def test_a_person_of_an_older_database_continues_an_old_conversation(empty_database: Database) -> None:
     make_old(empty_database, OLD_VERSIONS["with payments"])
     apply(empty_database, *all_scripts())
     async with empty_database.connect() as connection:
-        turns = Turns(connection, ADA)
+        turns = Turns(connection, USER)
         begun = await turns.begin("Go on", session_id=OLD_SESSION)
         await turns.settle(begun.request_id, content="Gladly.")
         contents = await connection.fetch(
@@ -279,9 +279,9 @@ async def test_a_person_of_an_older_database_continues_an_old_conversation(empty
         )
         assert [row["content"] for row in contents][-3:] == ["And a ledger?", "Go on", "Gladly."]
         assert begun.balance == 96
-        await connection.execute("select public.delete_conversation($1, $2)", ADA, OLD_SESSION)
+        await connection.execute("select public.delete_conversation($1, $2)", USER, OLD_SESSION)
         assert await connection.fetch("select * from public.audit_ledger()") == []
-    await empty_database.delete_user(ADA)
+    await empty_database.delete_user(USER)
     async with empty_database.connect() as connection:
         assert await connection.fetchval("select count(*) from public.requests") == 0
 

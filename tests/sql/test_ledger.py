@@ -144,7 +144,7 @@ async def test_an_account_that_comes_back_is_no_fault_and_gets_no_second_bonus(
     user_id = await database.add_user()
     await database.delete_user(user_id)
     async with database.connect("supabase_auth_admin") as auth:
-        await auth.execute("insert into auth.users (id, email) values ($1, 'back@example.test')", user_id)
+        await auth.execute("insert into auth.users (id, email) values ($1, 'back@example.com')", user_id)
     assert await audit(connection) == []
     assert await connection.fetchval("select public.current_balance($1)", user_id) == 10
     assert (await Turns(connection, user_id).begin()).balance == 9

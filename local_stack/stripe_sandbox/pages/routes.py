@@ -76,9 +76,9 @@ def _show_checkout(context: Context, request: Request) -> Response:
     if session is None or session["status"] != "open":
         return _closed(session)
     number = request.query_params.get("card", "")
-    form = CardForm(number=number, expiry="12 / 40" if number else "", name="Jenny Rosen" if number else "")
+    form = CardForm(number=number, expiry="12 / 40" if number else "", name="Sample Person" if number else "")
     known = _known_email(context, session)
-    form.email = known or ("jenny@example.com" if number else "")
+    form.email = known or ("person@example.com" if number else "")
     failure = None
     if "unauthenticated" in request.query_params and session["payment_intent"]:
         intent = context.store.get("payment_intent", session["payment_intent"])

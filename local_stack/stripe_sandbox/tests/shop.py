@@ -33,7 +33,14 @@ async def open_session(client: stripe.StripeClient, **changes: Any) -> dict[str,
 
 async def submit(sandbox: RunningSandbox, session: dict[str, Any], number: str, **changes: str) -> httpx.Response:
     """Post the hosted page's form."""
-    values = {"email": "ada@example.com", "number": number, "expiry": "12/40", "cvc": "123", "name": "Ada", **changes}
+    values = {
+        "email": "person@example.com",
+        "number": number,
+        "expiry": "12/40",
+        "cvc": "123",
+        "name": "Sample",
+        **changes,
+    }
     return await sandbox.http.post(f"/c/pay/{session['id']}", data=values)
 
 

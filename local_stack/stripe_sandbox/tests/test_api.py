@@ -180,7 +180,7 @@ async def test_objects_have_the_fields_that_the_library_declares(
     session = await open_session(client, customer=customer.id)
     await sandbox.http.post(
         f"/c/pay/{session['id']}",
-        data={"number": "4000000000000259", "expiry": "12/40", "cvc": "123", "name": "Ada"},
+        data={"number": "4000000000000259", "expiry": "12/40", "cvc": "123", "name": "Sample"},
     )
     intent = await client.v1.payment_intents.retrieve_async((await client.v1.payment_intents.list_async()).data[0].id)
     plain = await buy(client, sandbox)

@@ -28,7 +28,7 @@ async def test_a_paid_session_returns_to_the_shop_with_its_id(
         session["id"], {"expand": ["payment_intent.latest_charge", "line_items"]}
     )
     assert (paid.status, paid.payment_status, paid.url) == ("complete", "paid", None)
-    assert paid.customer_details is not None and paid.customer_details.email == "ada@example.com"
+    assert paid.customer_details is not None and paid.customer_details.email == "person@example.com"
     intent = paid.payment_intent
     assert isinstance(intent, stripe.PaymentIntent)
     assert (intent.status, intent.amount_received, intent.currency) == ("succeeded", 500, "usd")
@@ -98,7 +98,7 @@ async def test_a_declined_card_charges_nothing_and_a_good_one_may_follow(
         ("expiry", "01/20", "in the past"),
         ("expiry", "13/40", "incomplete"),
         ("cvc", "12", "security code is incomplete"),
-        ("email", "ada", "Enter an email address"),
+        ("email", "person", "Enter an email address"),
         ("name", "", "Enter the name on the card."),
     ],
 )
@@ -238,10 +238,10 @@ async def test_what_the_page_shows_is_escaped_and_runs_no_script(
 async def test_customers_can_be_changed_listed_and_deleted(
     client: stripe.StripeClient, sandbox: RunningSandbox
 ) -> None:
-    customer = await client.v1.customers.create_async({"email": "ada@example.com", "metadata": {"a": "1", "b": "2"}})
-    changed = await client.v1.customers.update_async(customer.id, {"name": "Ada", "metadata": {"a": "", "c": "3"}})
+    customer = await client.v1.customers.create_async({"email": "person@example.com", "metadata": {"a": "1", "b": "2"}})
+    changed = await client.v1.customers.update_async(customer.id, {"name": "Sample", "metadata": {"a": "", "c": "3"}})
     assert changed.metadata is not None and changed.metadata.to_dict() == {"b": "2", "c": "3"}
-    found = await client.v1.customers.list_async({"email": "ada@example.com"})
+    found = await client.v1.customers.list_async({"email": "person@example.com"})
     assert [entry.id for entry in found.data] == [customer.id]
     assert (await client.v1.customers.delete_async(customer.id)).deleted
     assert (await client.v1.customers.retrieve_async(customer.id)).deleted
