@@ -81,7 +81,7 @@ async def add_users(cluster: Cluster, *, count: int, tokens: int) -> list[UUID]:
     signup = await asyncpg.connect(cluster.dsn("supabase_auth_admin"))
     try:
         await signup.execute(
-            "insert into auth.users (id, email) select u, u || '@example.test' from unnest($1::uuid[]) as u", users
+            "insert into auth.users (id, email) select u, u || '@example.com' from unnest($1::uuid[]) as u", users
         )
     finally:
         await signup.close()

@@ -24,7 +24,7 @@ from agent_api.auth import JwtVerifier, open_verifier
 from agent_api.auth.keys import parse_key_set
 from agent_api.errors import AuthUnavailable, Unauthorized
 
-UNUSED_DATABASE = "postgresql://nobody@db.test/none"
+UNUSED_DATABASE = "postgresql://nobody@db.example.com/none"
 OTHER_SECRET = "another-secret-that-is-long-enough-for-hs256"
 
 

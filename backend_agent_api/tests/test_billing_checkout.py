@@ -44,7 +44,7 @@ async def test_packages_come_from_the_one_price_table(shop: Shop) -> None:
 
 
 async def test_a_checkout_opens_a_page_that_charges_the_servers_price_and_names_the_purchase(shop: Shop) -> None:
-    user_id = await shop.database.add_user(email="ada@example.com")
+    user_id = await shop.database.add_user(email="person@example.com")
     purchase_id, url = await shop.begin(user_id, "tier_2")
     [session] = await shop.sessions_of(purchase_id)
     assert session["url"] == url
@@ -56,7 +56,7 @@ async def test_a_checkout_opens_a_page_that_charges_the_servers_price_and_names_
     assert session["adaptive_pricing"] == {"enabled": False}
     assert session["automatic_tax"]["enabled"] is False
     [customer] = await customers_of(shop, user_id)
-    assert (customer["id"], customer["email"]) == (session["customer"], "ada@example.com")
+    assert (customer["id"], customer["email"]) == (session["customer"], "person@example.com")
     # The payment carries the marks too: it does not inherit them.
     assert (await shop.submit(url)).headers["location"] == session["success_url"]
     [session] = await shop.sessions_of(purchase_id)
@@ -118,10 +118,10 @@ async def test_a_customer_deleted_in_stripe_is_made_again(shop: Shop) -> None:
 
 
 async def test_another_persons_purchase_id_is_not_found(shop: Shop) -> None:
-    ada, ben = await shop.database.add_user(), await shop.database.add_user()
-    purchase_id, _ = await shop.begin(ada)
-    assert refusal(await shop.checkout(ben, purchase_id)) == (404, "purchase_not_found")
-    response = await shop.api.client.get(f"/api/purchases/{purchase_id}", headers=shop.api.headers(ben))
+    user, stranger = await shop.database.add_user(), await shop.database.add_user()
+    purchase_id, _ = await shop.begin(user)
+    assert refusal(await shop.checkout(stranger, purchase_id)) == (404, "purchase_not_found")
+    response = await shop.api.client.get(f"/api/purchases/{purchase_id}", headers=shop.api.headers(stranger))
     assert refusal(response) == (404, "purchase_not_found")
     assert len(await shop.sessions_of(purchase_id)) == 1
 

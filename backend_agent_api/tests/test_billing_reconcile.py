@@ -53,23 +53,23 @@ async def reconcile(shop: Shop, days: int | None = None) -> Report:
 
 
 async def test_with_the_webhook_down_the_books_end_the_same(mine: Shop) -> None:
-    ada, ben = await mine.database.add_user(), await mine.database.add_user()
-    full, partly = await mine.buy(ada), None
-    _, url = await mine.begin(ben)
+    user, stranger = await mine.database.add_user(), await mine.database.add_user()
+    full, partly = await mine.buy(user), None
+    _, url = await mine.begin(stranger)
     await mine.submit(url, DECLINED_CARD)
     await mine.submit(url)
-    partly, url = await mine.begin(ada, "tier_3")
+    partly, url = await mine.begin(user, "tier_3")
     await mine.submit(url)
     await mine.refund(partly, 500)
-    won, url = await mine.begin(ada, "tier_2")
+    won, url = await mine.begin(user, "tier_2")
     await mine.submit(url)
     dispute_id = await mine.dispute(won)
     await mine.sandbox.control("POST", f"/sandbox/disputes/{dispute_id}/win")
     await mine.dispute(full)
     # None of that was delivered.
-    assert (await mine.balance(ada), await mine.balance(ben)) == (100, 0)
+    assert (await mine.balance(user), await mine.balance(stranger)) == (100, 0)
     report = await reconcile(mine)
-    assert (await mine.balance(ada), await mine.balance(ben)) == (450 + 250, 100)
+    assert (await mine.balance(user), await mine.balance(stranger)) == (450 + 250, 100)
     assert (report.drift, report.audit_faults, report.flagged.payments) == (0, 0, 0)
     assert report.stripe == report.ours
     assert report.ours.model_dump() == {
@@ -85,7 +85,7 @@ async def test_with_the_webhook_down_the_books_end_the_same(mine: Shop) -> None:
     # Deliveries that come after all change nothing.
     for purchase_id in (full, partly, won):
         assert set(await mine.deliver_news(purchase_id)) <= {200}
-    assert await mine.balance(ada) == 700
+    assert await mine.balance(user) == 700
     assert await mine.audit() == []
 
 

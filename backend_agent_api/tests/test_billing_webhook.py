@@ -358,10 +358,10 @@ async def test_what_postgres_cannot_store_does_not_keep_a_payment_from_counting(
 
 
 def test_only_what_needs_it_is_cleaned() -> None:
-    body = json.dumps(event_about("t", {"name": "Ada \\ \x00"}))
+    body = json.dumps(event_about("t", {"name": "Sample \\ \x00"}))
     header = signed(body)["Stripe-Signature"]
     _, payload = read_event(body.encode(), header, secrets=["whsec_of_these_tests"], tolerance_seconds=300)
-    assert payload["data"]["object"] == {"name": "Ada \\ "}
+    assert payload["data"]["object"] == {"name": "Sample \\ "}
 
 
 @asynccontextmanager

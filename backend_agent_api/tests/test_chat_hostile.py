@@ -25,13 +25,13 @@ SETTINGS: dict[str, Any] = {"run_flush_interval_seconds": 0.05}
     ids=["emojis", "joined", "right-to-left", "odd", "markup", "control"],
 )
 async def test_what_can_be_stored_comes_back_as_it_was(world: ChatWorld, text: str) -> None:
-    ada = await world.person()
+    user = await world.person()
     world.model.say(text, [text[:2_000], " and ", text[:2_000]])
     session_id = new_id()
-    answer = await ada.ask(text, session_id=session_id)
+    answer = await user.ask(text, session_id=session_id)
     assert answer.end["status"] == "done"
     assert answer.text == text[:2_000] + " and " + text[:2_000]
-    question, stored = await ada.messages(session_id)
+    question, stored = await user.messages(session_id)
     assert question["parts"] == [{"type": "text", "text": text}]
     assert stored["parts"] == answer.parts
     assert world.model.messages()[-1] == ("user", text)
@@ -39,12 +39,12 @@ async def test_what_can_be_stored_comes_back_as_it_was(world: ChatWorld, text: s
 
 async def test_the_longest_text_passes_also_with_every_character_escaped(world: ChatWorld) -> None:
     """As clients write JSON that keep to ASCII: twelve bytes for each emoji."""
-    ada = await world.person()
+    user = await world.person()
     text = "😀" * 100_000
     world.model.say(text, ["Seen"])
-    content = json.dumps(ada.body(text), ensure_ascii=True).encode()
+    content = json.dumps(user.body(text), ensure_ascii=True).encode()
     assert len(content) > 1_200_000
-    assert read_stream((await ada.post(content)).content).text == "Seen"
+    assert read_stream((await user.post(content)).content).text == "Seen"
 
 
 def _raw_text(escaped: str) -> Raw:
@@ -80,18 +80,18 @@ async def _followed(world: ChatWorld, request_id: str) -> str:
 async def test_text_of_a_model_is_cleaned(
     world: ChatWorld, escaped: str, expected: str, join_window_seconds: float
 ) -> None:
-    ada = await world.person()
+    user = await world.person()
     world.model.say("hostile", [_raw_text(escaped), " end."])
     session_id = new_id()
     async with world.another_api(model_join_window_seconds=join_window_seconds, run_flush_interval_seconds=0.05) as api:
-        bob = ada.at(api.client)
-        answer = await bob.ask("hostile", session_id=session_id)
+        elsewhere = user.at(api.client)
+        answer = await elsewhere.ask("hostile", session_id=session_id)
         assert (answer.text, answer.end["status"]) == (f"{expected} end.", "done")
-        _, stored = await ada.messages(session_id)
+        _, stored = await user.messages(session_id)
         assert stored["parts"] == answer.parts
         assert await _followed(world, answer.start["request_id"]) == answer.text
         # And it can be told to the model again.
-        assert (await bob.ask("And then?", session_id=session_id)).end["status"] == "done"
+        assert (await elsewhere.ask("And then?", session_id=session_id)).end["status"] == "done"
     assert "\\u0000" not in json.dumps(world.model.requests[-1])
 
 
@@ -117,10 +117,10 @@ async def test_text_of_a_model_is_cleaned(
     ids=lambda value: repr(value)[:40],
 )
 async def test_arguments_of_a_model_break_nothing(world: ChatWorld, arguments: str) -> None:
-    ada = await world.person(tokens=2)
+    user = await world.person(tokens=2)
     world.model.say("tool", [Tool("retrieve_relevant_documents", arguments)], ["Nothing found."])
     session_id = new_id()
-    answer = await ada.ask("tool", session_id=session_id)
+    answer = await user.ask("tool", session_id=session_id)
     assert answer.end["status"] in ("done", "failed", "released")
     assert (answer.end["balance"] == 2) == (answer.end["status"] == "released")
     row = await world.books.settled(answer.start["request_id"])
@@ -129,28 +129,28 @@ async def test_arguments_of_a_model_break_nothing(world: ChatWorld, arguments: s
     errors = [event["errorText"] for event in answer.events if event["type"].endswith("-error")]
     assert set(errors) <= {"The tool call failed."}
     # Nobody else's answers wait for this one to be stored.
-    other = await ada.ask("and another")
+    other = await user.ask("and another")
     assert await _followed(world, other.start["request_id"]) == other.text
     await world.books.assert_sound()
 
 
 async def test_arguments_with_nul_find_what_stands_around_it(world: ChatWorld) -> None:
-    ada = await world.person(tokens=2)
+    user = await world.person(tokens=2)
     world.model.say(
         "nul",
         [Tool("retrieve_relevant_documents", '{"query": "a\\u0000b"}')],
         [Tool("get_document_content", '{"document_id": "a\\u0000b"}')],
         ["Nothing found."],
     )
-    answer = await ada.ask("nul")
+    answer = await user.ask("nul")
     assert (answer.end["status"], answer.text) == ("done", "Nothing found.")
 
 
 @pytest.mark.parametrize("name", ["unknown_tool", "", "a\x00b", "\ud800", "x" * 5_000])
 async def test_a_tool_that_does_not_exist_breaks_nothing(world: ChatWorld, name: str) -> None:
-    ada = await world.person(tokens=1)
+    user = await world.person(tokens=1)
     world.model.say("no such tool", [Tool(name, "{}")], ["So be it."])
-    answer = await ada.ask("no such tool")
+    answer = await user.ask("no such tool")
     row = await world.books.settled(answer.start["request_id"])
     assert row["status"] == answer.end["status"]
     assert row["reason"] != "process_lost"
@@ -159,25 +159,25 @@ async def test_a_tool_that_does_not_exist_breaks_nothing(world: ChatWorld, name:
 
 async def test_a_number_that_jsonb_cannot_hold_does_not_stop_the_others(world: ChatWorld) -> None:
     """Its events are refused by the database; those of every other turn are stored, and the answer is kept."""
-    ada = await world.person(tokens=2)
+    user = await world.person(tokens=2)
     huge = '{"page": 1, "document_id": "x", "more": ' + "1" + "0" * 140_000 + "}"
     world.model.say("huge", ["Begun. ", Tool("get_document_content", huge)], ["Done."])
     session_id = new_id()
-    answer = await ada.ask("huge", session_id=session_id)
+    answer = await user.ask("huge", session_id=session_id)
     row = await world.books.settled(answer.start["request_id"])
     assert row["status"] == answer.end["status"]
     assert row["reason"] != "process_lost"
     if row["status"] != "released":
-        _, stored = await ada.messages(session_id)
+        _, stored = await user.messages(session_id)
         assert "Begun." in json.dumps(stored["parts"])
-    other = await ada.ask("and another")
+    other = await user.ask("and another")
     assert await _followed(world, other.start["request_id"]) == other.text
 
 
 async def test_a_request_id_of_a_foreign_case_is_the_same(world: ChatWorld) -> None:
-    ada = await world.person(tokens=2)
-    first = await ada.ask("Hello", session_id=new_id())
-    body = ada.body("Hello")
+    user = await world.person(tokens=2)
+    first = await user.ask("Hello", session_id=new_id())
+    body = user.body("Hello")
     body["request_id"] = first.start["request_id"].upper()
-    assert read_stream((await ada.post(body, ASK)).content).start == first.start
-    assert await ada.balance() == 1
+    assert read_stream((await user.post(body, ASK)).content).start == first.start
+    assert await user.balance() == 1

@@ -14,12 +14,12 @@ SETTINGS: dict[str, Any] = {"run_flush_interval_seconds": 0.05}
 
 
 async def test_sent_twenty_times_at_once_it_is_one_turn(world: ChatWorld) -> None:
-    ada = await world.person(tokens=5)
+    user = await world.person(tokens=5)
     world.model.say("once", ["One ", "answer."])
     asked = len(world.model.requests)
     before = await world.books.counts()
     request_id, session_id = uuid4(), new_id()
-    answers = await asyncio.gather(*(ada.ask("once", request_id=request_id, session_id=session_id) for _ in range(20)))
+    answers = await asyncio.gather(*(user.ask("once", request_id=request_id, session_id=session_id) for _ in range(20)))
     assert len(world.model.requests) == asked + 1
     after = await world.books.counts()
     assert {name: after[name] - before[name] for name in after} == {
@@ -39,14 +39,14 @@ async def test_sent_twenty_times_at_once_it_is_one_turn(world: ChatWorld) -> Non
 
 
 async def test_sent_twenty_times_at_two_processes_it_is_one_turn(world: ChatWorld) -> None:
-    ada = await world.person(tokens=5)
+    user = await world.person(tokens=5)
     go_on = asyncio.Event()
     world.model.say("once, at two", ["One ", "answer", go_on, ", in the end."])
     request_id, session_id = uuid4(), new_id()
     async with world.another_api(run_flush_interval_seconds=0.05) as api:
         asking = [
             asyncio.create_task(person.ask("once, at two", request_id=request_id, session_id=session_id))
-            for person in (ada, ada.at(api.client))
+            for person in (user, user.at(api.client))
             for _ in range(10)
         ]
         await world.books.until(
@@ -58,7 +58,7 @@ async def test_sent_twenty_times_at_two_processes_it_is_one_turn(world: ChatWorl
     for answer in answers:
         assert (answer.parts, answer.start, answer.end) == (answers[0].parts, answers[0].start, answers[0].end)
         assert answer.last_id == answers[0].last_id
-    assert await ada.balance() == 4
+    assert await user.balance() == 4
     await world.books.assert_sound()
 
 
@@ -78,10 +78,10 @@ async def _repeat(world: ChatWorld, text: str, request_id: UUID, **more: Any) ->
 
 
 async def test_after_the_end_the_stored_answer_comes_again(world: ChatWorld) -> None:
-    ada = await world.person(tokens=1)
+    user = await world.person(tokens=1)
     world.model.say("again", ["Let me see.", Tool("list_documents", "{}")], ["All ", "of it."])
     request_id, session_id = uuid4(), new_id()
-    first = await ada.ask("again", request_id=request_id, session_id=session_id)
+    first = await user.ask("again", request_id=request_id, session_id=session_id)
     for id_of_the_body in (session_id, ""):
         answer, whole = await _repeat(world, "again", request_id, session_id=id_of_the_body)
         assert answer.parts == first.parts
@@ -93,41 +93,41 @@ async def test_after_the_end_the_stored_answer_comes_again(world: ChatWorld) -> 
 
 
 async def test_a_broken_turn_comes_again_as_it_broke(world: ChatWorld) -> None:
-    ada = await world.person(tokens=1)
+    user = await world.person(tokens=1)
     world.model.say("broke", ["Partly", Break()])
     request_id = uuid4()
-    first = await ada.ask("broke", request_id=request_id)
+    first = await user.ask("broke", request_id=request_id)
     answer, whole = await _repeat(world, "broke", request_id)
     assert (answer.parts, answer.end, answer.error) == (first.parts, first.end, first.error)
     assert (whole["status"], whole["reason"]) == ("failed", "answer_interrupted")
 
 
 async def test_a_released_turn_is_not_tried_again_under_its_id(world: ChatWorld) -> None:
-    ada = await world.person(tokens=1)
+    user = await world.person(tokens=1)
     world.model.say("released", [Status(500)])
     request_id = uuid4()
-    first = await ada.ask("released", request_id=request_id)
+    first = await user.ask("released", request_id=request_id)
     answer, whole = await _repeat(world, "released", request_id)
     assert (answer.parts, answer.end, answer.error) == ([], first.end, first.error)
     assert (whole["status"], whole["message"], whole["balance"]) == ("released", None, 1)
-    assert await ada.balance() == 1
+    assert await user.balance() == 1
 
 
 async def test_an_answer_given_again_is_one_turn_per_request_id(world: ChatWorld) -> None:
-    ada = await world.person(tokens=3)
+    user = await world.person(tokens=3)
     session_id = new_id()
-    await ada.ask("Which?", session_id=session_id)
+    await user.ask("Which?", session_id=session_id)
     request_id = uuid4()
     answers = [
-        await ada.ask("Which?", session_id=session_id, trigger="regenerate-message", request_id=request_id)
+        await user.ask("Which?", session_id=session_id, trigger="regenerate-message", request_id=request_id)
         for _ in range(3)
     ]
     assert {answer.start["message_id"] for answer in answers} == {answers[0].start["message_id"]}
-    assert await ada.balance() == 1
+    assert await user.balance() == 1
 
 
 async def test_without_a_request_id_each_body_is_a_turn(world: ChatWorld) -> None:
-    ada = await world.person(tokens=2)
-    first, second = await ada.ask("Same"), await ada.ask("Same")
+    user = await world.person(tokens=2)
+    first, second = await user.ask("Same"), await user.ask("Same")
     assert first.start["request_id"] != second.start["request_id"]
-    assert await ada.balance() == 0
+    assert await user.balance() == 0

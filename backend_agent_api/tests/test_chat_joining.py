@@ -319,5 +319,5 @@ class Inner(httpx2.AsyncBaseTransport):
 )
 async def test_only_plain_event_streams_are_touched(status: int, headers: dict[str, str], is_joined: bool) -> None:
     transport = JoiningTransport(Inner(status, headers), window_seconds=WINDOW_SECONDS)
-    reply = await transport.handle_async_request(httpx2.Request("POST", "http://model.test"))
+    reply = await transport.handle_async_request(httpx2.Request("POST", "http://model.example.com"))
     assert isinstance(reply.stream, JoinedEvents) == is_joined

@@ -45,41 +45,41 @@ def test_the_tests_named_above_exist() -> None:
 
 
 async def test_many_turns_under_one_request_id_are_one_answer(world: ChatWorld) -> None:
-    ada = await world.person(tokens=5)
+    user = await world.person(tokens=5)
     request_id = uuid4()
     async with world.another_api(rate_limit_requests=1) as api:
-        bob = ada.at(api.client)
+        elsewhere = user.at(api.client)
         before = len(world.model.requests)
         for _ in range(5):
-            await bob.ask("Hello", request_id=request_id)
-            assert (await bob.refused("Another", request_id=request_id)).status_code == 409
+            await elsewhere.ask("Hello", request_id=request_id)
+            assert (await elsewhere.refused("Another", request_id=request_id)).status_code == 409
         assert len(world.model.requests) == before + 1
-        assert (await bob.refused("Another")).status_code == 429
-    assert await ada.balance() == 4
+        assert (await elsewhere.refused("Another")).status_code == 429
+    assert await user.balance() == 4
 
 
 async def test_others_are_answered_while_answers_hang(world: ChatWorld) -> None:
-    ada, bob = await world.person(tokens=40), await world.person()
+    user, stranger = await world.person(tokens=40), await world.person()
     go_on = asyncio.Event()
     world.model.say("hang", [Tool("list_documents", "{}")], ["Begun ", go_on])
-    hanging = [asyncio.create_task(ada.ask("hang", session_id=new_id())) for _ in range(40)]
+    hanging = [asyncio.create_task(user.ask("hang", session_id=new_id())) for _ in range(40)]
     await world.books.until(
-        "select 1 from public.requests where user_id = $1 and status = 'running' having count(*) = 40", ada.user_id
+        "select 1 from public.requests where user_id = $1 and status = 'running' having count(*) = 40", user.user_id
     )
     async with asyncio.timeout(10):
-        assert (await bob.ask("Hello")).end["status"] == "done"
+        assert (await stranger.ask("Hello")).end["status"] == "done"
         assert (await world.api.client.get("/health")).status_code == 200
     go_on.set()
     assert {answer.end["status"] for answer in await asyncio.gather(*hanging)} == {"done"}
 
 
 async def test_a_stream_grows_with_its_text_and_not_with_its_square(world: ChatWorld) -> None:
-    ada = await world.person()
+    user = await world.person()
     words = [f"word-{number:04} " for number in range(500)]
     world.model.say("long", words)
     async with world.another_api(model_join_window_seconds=0) as api:
-        bob = ada.at(api.client)
-        reply = await bob.post(bob.body("long"), ASK)
+        elsewhere = user.at(api.client)
+        reply = await elsewhere.post(elsewhere.body("long"), ASK)
     text = "".join(words)
     for word in (words[0], words[250], words[499]):
         assert reply.content.count(word.strip().encode()) == 1, "sent once"
@@ -101,41 +101,41 @@ async def _index(world: ChatWorld, document_id: str, content: str, owner: Any = 
 async def test_without_an_embedding_the_search_goes_by_words(
     world: ChatWorld, embedding: list[float] | None, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    ada = await world.person()
+    user = await world.person()
     name = f"manual-{uuid4()}"
     await _index(world, name, f"The zebracrossing {name} is striped.")
     monkeypatch.setattr(world.model, "embedding", embedding)
     world.model.say("zebra", [Tool("retrieve_relevant_documents", '{"query": "zebracrossing"}')], ["Striped."])
-    answer = await ada.ask("zebra")
+    answer = await user.ask("zebra")
     assert answer.end["status"] == "done"
     assert name in json.dumps(answer.only("tool-output-available"))
     assert "secret" not in json.dumps(answer.events)
 
 
 async def test_tools_see_only_what_the_person_may_see(world: ChatWorld) -> None:
-    ada, eve = await world.person(), await world.person()
+    user, stranger = await world.person(), await world.person()
     await _index(world, "shared", "Everybody may read of the albatross.")
-    await _index(world, "of-eve", "Only Eve may read of the albatross.", eve.user_id)
+    await _index(world, "of-stranger", "Only the stranger may read of the albatross.", stranger.user_id)
     script = [
         Tool("list_documents", "{}"),
         Tool("retrieve_relevant_documents", '{"query": "albatross"}'),
-        Tool("get_document_content", '{"document_id": "of-eve"}'),
+        Tool("get_document_content", '{"document_id": "of-stranger"}'),
     ]
     seen: dict[str, str] = {}
-    for name, person in (("ada", ada), ("eve", eve)):
+    for name, person in (("user", user), ("stranger", stranger)):
         world.model.say("albatross", script, ["Read."])
         answer = await person.ask("albatross")
         assert answer.end["status"] == "done"
         seen[name] = json.dumps([answer.only("tool-output-available"), answer.only("source-document")])
         assert "Everybody may read" in seen[name]
-    assert "Only Eve" in seen["eve"]
-    assert "of-eve" not in seen["ada"]
-    assert "Only Eve" not in json.dumps(world.model.requests[-3])
+    assert "Only the stranger" in seen["stranger"]
+    assert "of-stranger" not in seen["user"]
+    assert "Only the stranger" not in json.dumps(world.model.requests[-3])
 
 
 async def test_the_model_is_offered_these_tools_and_no_others(world: ChatWorld) -> None:
-    ada = await world.person()
-    await ada.ask("Which tools?")
+    user = await world.person()
+    await user.ask("Which tools?")
     offered = {tool["function"]["name"]: tool["function"]["parameters"] for tool in world.model.requests[-1]["tools"]}
     assert set(offered) == {"retrieve_relevant_documents", "list_documents", "get_document_content"}
     parameters = {name for schema in offered.values() for name in schema["properties"]}

@@ -15,15 +15,15 @@ SETTINGS: dict[str, Any] = {"run_flush_interval_seconds": 0.05}
 
 
 async def test_every_reader_gets_every_event_from_wherever_it_begins(world: ChatWorld) -> None:
-    ada = await world.person()
+    user = await world.person()
     go_on = asyncio.Event()
     world.model.say("many", ["Begun ", go_on, "and ", "ended"])
     session_id = new_id()
-    async with ada.asking("many", session_id=session_id) as first:
+    async with user.asking("many", session_id=session_id) as first:
         await first.until_text("Begun")
 
         async def read(after: int) -> UiStream:
-            async with ada.attached(session_id, after=after) as live:
+            async with user.attached(session_id, after=after) as live:
                 return await live.rest()
 
         known = first.seen.last_id
@@ -42,14 +42,14 @@ async def test_every_reader_gets_every_event_from_wherever_it_begins(world: Chat
 
 
 async def test_a_header_names_the_last_event_as_browsers_do(world: ChatWorld) -> None:
-    ada = await world.person()
+    user = await world.person()
     go_on = asyncio.Event()
     world.model.say("header", ["Begun ", go_on, "and ended"])
     session_id = new_id()
-    async with ada.asking("header", session_id=session_id) as first:
+    async with user.asking("header", session_id=session_id) as first:
         await first.until_text("Begun")
-        headers = {**ada.headers, "Last-Event-ID": str(first.seen.last_id)}
-        async with ada.client.stream("GET", f"{ASK}/{session_id}/stream", headers=headers) as response:
+        headers = {**user.headers, "Last-Event-ID": str(first.seen.last_id)}
+        async with user.client.stream("GET", f"{ASK}/{session_id}/stream", headers=headers) as response:
             go_on.set()
             later = UiStream(last_id=first.seen.last_id)
             async for data in response.aiter_bytes():
@@ -59,14 +59,14 @@ async def test_a_header_names_the_last_event_as_browsers_do(world: ChatWorld) ->
 
 async def test_a_reader_may_begin_anywhere_in_a_turn_of_another_process(world: ChatWorld) -> None:
     """Also within text that is stored as one row."""
-    ada = await world.person()
+    user = await world.person()
     go_on = asyncio.Event()
     world.model.say("anywhere", ["Begun ", *(f"word{number} 😀" for number in range(12)), go_on, "end"])
     session_id, request_id = new_id(), uuid4()
     # Nothing joined on the way, so that several events lie in one row.
     async with (
         world.another_api(model_join_window_seconds=0, run_flush_interval_seconds=0.3) as api,
-        ada.at(api.client).asking("anywhere", session_id=session_id, request_id=request_id) as here,
+        user.at(api.client).asking("anywhere", session_id=session_id, request_id=request_id) as here,
     ):
         await here.until_text("word11")
         known = here.seen.last_id
@@ -77,7 +77,7 @@ async def test_a_reader_may_begin_anywhere_in_a_turn_of_another_process(world: C
 
         async def read(after: int) -> UiStream:
             nonlocal attached
-            async with ada.attached(session_id, after=after) as live:
+            async with user.attached(session_id, after=after) as live:
                 attached += 1
                 return await live.rest()
 
@@ -94,51 +94,51 @@ async def test_a_reader_may_begin_anywhere_in_a_turn_of_another_process(world: C
 
 
 async def test_nothing_runs_and_nothing_is_left_after_a_turn(world: ChatWorld) -> None:
-    ada = await world.person()
+    user = await world.person()
     session_id = new_id()
     tasks = len(asyncio.all_tasks())
     registry = world.api.app.state.chat._registry
     for text in ("one", "two"):
-        await ada.ask(text, session_id=session_id)
-    assert (await ada.client.get(f"{ASK}/{session_id}/stream", headers=ada.headers)).status_code == 204
+        await user.ask(text, session_id=session_id)
+    assert (await user.client.get(f"{ASK}/{session_id}/stream", headers=user.headers)).status_code == 204
     await until(lambda: not registry._runs and not registry._tasks and not registry._unsent_rows)
     await until(lambda: len(asyncio.all_tasks()) <= tasks)
 
 
 async def test_readers_that_leave_are_forgotten_and_the_turn_goes_on(world: ChatWorld) -> None:
-    ada = await world.person(tokens=1)
+    user = await world.person(tokens=1)
     go_on = asyncio.Event()
     world.model.say("alone", ["Begun ", go_on, "and ended"])
     session_id, request_id = new_id(), uuid4()
-    async with ada.asking("alone", session_id=session_id, request_id=request_id) as first:
+    async with user.asking("alone", session_id=session_id, request_id=request_id) as first:
         await first.until_text("Begun")
         run = world.api.app.state.chat._registry.find(request_id)
         for _ in range(5):
-            async with ada.attached(session_id) as live:
+            async with user.attached(session_id) as live:
                 await live.until_text("Begun")
     await until(lambda: not run.log._waiting)
     go_on.set()
     assert (await world.books.settled(request_id))["status"] == "done"
-    _, answer = await ada.messages(session_id)
+    _, answer = await user.messages(session_id)
     assert answer["parts"][-1]["text"] == "Begun and ended"
     await world.books.assert_sound()
 
 
 async def test_a_reader_that_does_not_read_holds_nobody_up(world: ChatWorld) -> None:
-    ada = await world.person()
+    user = await world.person()
     begin = asyncio.Event()
     # Far more than the buffers between the two hold.
     world.model.say("much", [begin, *["x" * 50_000 for _ in range(200)]])
     session_id, request_id = new_id(), uuid4()
     async with world.another_api(answer_max_characters=20_000_000, run_flush_interval_seconds=0.05) as api:
-        bob = ada.at(api.client)
+        elsewhere = user.at(api.client)
         address = urlsplit(api.base_url)
-        async with bob.asking("much", session_id=session_id, request_id=request_id) as live:
+        async with elsewhere.asking("much", session_id=session_id, request_id=request_id) as live:
             await live.until(lambda seen: bool(seen.events))
             with socket.create_connection((address.hostname, address.port)) as lazy:
                 lazy.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4_096)
                 head = f"GET {ASK}/{session_id}/stream HTTP/1.1\r\nHost: x\r\n"
-                lazy.sendall(f"{head}Authorization: {ada.headers['Authorization']}\r\n\r\n".encode())
+                lazy.sendall(f"{head}Authorization: {user.headers['Authorization']}\r\n\r\n".encode())
                 run = api.app.state.chat._registry.find(request_id)
                 await until(lambda: len(run.log._waiting) == 2)
                 begin.set()
@@ -151,7 +151,7 @@ async def test_a_reader_that_does_not_read_holds_nobody_up(world: ChatWorld) -> 
 
 
 async def test_a_quiet_turn_is_kept_alive_here_and_from_elsewhere(world: ChatWorld) -> None:
-    ada = await world.person()
+    user = await world.person()
     go_on = asyncio.Event()
     world.model.say("quiet", ["Begun ", go_on])
     session_id = new_id()
@@ -159,8 +159,8 @@ async def test_a_quiet_turn_is_kept_alive_here_and_from_elsewhere(world: ChatWor
     async with (
         world.another_api(**settings) as api,
         world.another_api(**settings) as other,
-        ada.at(api.client).asking("quiet", session_id=session_id) as here,
-        ada.at(other.client).attached(session_id) as there,
+        user.at(api.client).asking("quiet", session_id=session_id) as here,
+        user.at(other.client).attached(session_id) as there,
     ):
         await here.until(lambda seen: seen.keep_alives >= 2)
         await there.until(lambda seen: seen.keep_alives >= 2)
@@ -169,8 +169,8 @@ async def test_a_quiet_turn_is_kept_alive_here_and_from_elsewhere(world: ChatWor
 
 
 async def test_stored_events_are_dropped_an_hour_after_the_turn(world: ChatWorld) -> None:
-    ada = await world.person()
-    old, recent = await ada.ask("old"), await ada.ask("recent")
+    user = await world.person()
+    old, recent = await user.ask("old"), await user.ask("recent")
     ids = [answer.start["request_id"] for answer in (old, recent)]
     for request_id in ids:
         await world.books.until(

@@ -21,7 +21,7 @@ SETTINGS: dict[str, Any] = {"message_max_characters": 1_000, "request_body_max_b
 
 
 async def test_without_a_jwt_or_an_account(world: ChatWorld) -> None:
-    ada = await world.person()
+    user = await world.person()
     before = await world.books.counts()
     for headers in ({}, {"Authorization": "Bearer x"}, {"Authorization": "Basic eDp4"}):
         nobody = Person(uuid4(), world.api.client, headers)
@@ -32,7 +32,7 @@ async def test_without_a_jwt_or_an_account(world: ChatWorld) -> None:
     gone = Person(uuid4(), world.api.client, world.api.headers(uuid4()))
     assert refusal(await gone.refused()) == (401, "account_not_found")
     # Whoever the body claims to be: the person is the jwt's.
-    claimed = await gone.refused(user_id=str(ada.user_id), userId=str(ada.user_id))
+    claimed = await gone.refused(user_id=str(user.user_id), userId=str(user.user_id))
     assert refusal(claimed) == (401, "account_not_found")
     assert await world.books.counts() == before
 
@@ -48,85 +48,85 @@ async def test_without_tokens(world: ChatWorld) -> None:
 
 
 async def test_a_conversation_of_somebody_else_or_of_nobody(world: ChatWorld) -> None:
-    ada, eve = await world.person(), await world.person()
-    session_id = (await ada.ask("My secret")).start["session_id"]
+    user, stranger = await world.person(), await world.person()
+    session_id = (await user.ask("My secret")).start["session_id"]
     before = await world.books.counts()
-    for unknown in (session_id, "not-a-uuid", f"{ada.user_id}~abcdefghij", f"{eve.user_id}~abcdefghij", "💥"):
-        assert refusal(await eve.refused(session_id=unknown)) == (404, "conversation_not_found")
-        regenerate = await eve.refused(session_id=unknown, trigger="regenerate-message")
+    for unknown in (session_id, "not-a-uuid", f"{user.user_id}~abcdefghij", f"{stranger.user_id}~abcdefghij", "💥"):
+        assert refusal(await stranger.refused(session_id=unknown)) == (404, "conversation_not_found")
+        regenerate = await stranger.refused(session_id=unknown, trigger="regenerate-message")
         assert refusal(regenerate) == (404, "conversation_not_found")
         for method, path in (("GET", "stream"), ("POST", "stop")):
-            reply = await world.api.client.request(method, f"{ASK}/{unknown}/{path}", headers=eve.headers)
+            reply = await world.api.client.request(method, f"{ASK}/{unknown}/{path}", headers=stranger.headers)
             assert refusal(reply) == (404, "conversation_not_found"), (method, unknown)
     assert await world.books.counts() == before
     assert world.model.messages() == [("user", "My secret")]
 
 
 async def test_a_message_that_is_not_there(world: ChatWorld) -> None:
-    ada, eve = await world.person(), await world.person()
-    session_id = (await ada.ask()).start["session_id"]
-    foreign = (await eve.ask()).start["user_message_id"]
+    user, stranger = await world.person(), await world.person()
+    session_id = (await user.ask()).start["session_id"]
+    foreign = (await stranger.ask()).start["user_message_id"]
     before = await world.books.counts()
     for trigger in ("submit-message", "regenerate-message"):
         for message_id in ("999999999", "unknown", foreign):
-            reply = await ada.refused(session_id=session_id, trigger=trigger, messageId=message_id)
+            reply = await user.refused(session_id=session_id, trigger=trigger, messageId=message_id)
             assert refusal(reply) == (404, "message_not_found"), (trigger, message_id)
-    assert refusal(await ada.refused(trigger="regenerate-message", session_id=new_id())) == (404, "message_not_found")
+    assert refusal(await user.refused(trigger="regenerate-message", session_id=new_id())) == (404, "message_not_found")
     assert await world.books.counts() == before
 
 
 async def test_a_second_turn_while_one_runs(world: ChatWorld) -> None:
-    ada = await world.person()
+    user = await world.person()
     go_on = asyncio.Event()
     world.model.say("long", ["Begun", go_on, " ended"])
     session_id = new_id()
-    async with ada.asking("long", session_id=session_id) as live:
+    async with user.asking("long", session_id=session_id) as live:
         await live.until_text("Begun")
         before = await world.books.counts()
         for trigger in ("submit-message", "regenerate-message"):
-            reply = await ada.refused("another", session_id=session_id, trigger=trigger)
+            reply = await user.refused("another", session_id=session_id, trigger=trigger)
             assert refusal(reply) == (409, "run_in_progress")
-        delete = await world.api.client.delete(f"/api/conversations/{session_id}", headers=ada.headers)
+        delete = await world.api.client.delete(f"/api/conversations/{session_id}", headers=user.headers)
         assert refusal(delete) == (409, "run_in_progress")
         assert await world.books.counts() == before
-        assert (await ada.ask("elsewhere", session_id=new_id())).end["status"] == "done"
+        assert (await user.ask("elsewhere", session_id=new_id())).end["status"] == "done"
         go_on.set()
         assert (await live.rest()).text == "Begun ended"
-    assert (await ada.ask("another", session_id=session_id)).end["status"] == "done"
+    assert (await user.ask("another", session_id=session_id)).end["status"] == "done"
 
 
 async def test_a_request_id_that_was_used_otherwise(world: ChatWorld) -> None:
-    ada, eve = await world.person(), await world.person()
+    user, stranger = await world.person(), await world.person()
     request_id, session_id = uuid4(), new_id()
-    first = await ada.ask("Mine", request_id=request_id, session_id=session_id)
+    first = await user.ask("Mine", request_id=request_id, session_id=session_id)
     before = await world.books.counts()
     for person, text, session in (
-        (ada, "Another text", session_id),
-        (ada, "Mine", new_id()),
-        (eve, "Mine", ""),
-        (eve, "Mine", new_id()),
+        (user, "Another text", session_id),
+        (user, "Mine", new_id()),
+        (stranger, "Mine", ""),
+        (stranger, "Mine", new_id()),
     ):
         reply = await person.refused(text, request_id=request_id, session_id=session)
         assert refusal(reply) == (409, "request_id_conflict")
         assert first.text not in reply.text
-    reply = await ada.refused("Mine", request_id=request_id, session_id=session_id, trigger="regenerate-message")
+    reply = await user.refused("Mine", request_id=request_id, session_id=session_id, trigger="regenerate-message")
     assert refusal(reply) == (409, "request_id_conflict")
     assert await world.books.counts() == before
 
 
 async def test_too_much_text(world: ChatWorld) -> None:
-    ada = await world.person()
+    user = await world.person()
     before = await world.books.counts()
-    over = await ada.refused("x" * 1_001)
+    over = await user.refused("x" * 1_001)
     assert refusal(over) == (413, "message_too_large")
     parts = [{"type": "text", "text": "x" * 400}] * 3
-    assert refusal(await ada.post({**ada.body(), "messages": [{"role": "user", "parts": parts}]})) == (
+    assert refusal(await user.post({**user.body(), "messages": [{"role": "user", "parts": parts}]})) == (
         413,
         "message_too_large",
     )
-    assert refusal(await ada.refused(padding="x" * 20_000)) == (413, "message_too_large")
+    assert refusal(await user.refused(padding="x" * 20_000)) == (413, "message_too_large")
     assert await world.books.counts() == before
-    assert (await ada.ask("x" * 1_000)).end["status"] == "done"
+    assert (await user.ask("x" * 1_000)).end["status"] == "done"
 
 
 def _messages(*parts: Any, **more: Any) -> dict[str, Any]:
@@ -169,9 +169,9 @@ TEXT = {"type": "text", "text": "Hello"}
     ],
 )
 async def test_a_malformed_field_is_named(world: ChatWorld, changes: dict[str, Any], field: str) -> None:
-    ada = await world.person()
+    user = await world.person()
     before = await world.books.counts()
-    reply = await ada.post({**ada.body(), **changes})
+    reply = await user.post({**user.body(), **changes})
     assert refusal(reply) == (422, "invalid_request")
     assert reply.json()["error"]["field"] == field
     assert await world.books.counts() == before
@@ -195,9 +195,9 @@ async def test_a_malformed_field_is_named(world: ChatWorld, changes: dict[str, A
     ],
 )
 async def test_a_body_that_is_none_is_refused_and_never_breaks(world: ChatWorld, content: bytes) -> None:
-    ada = await world.person()
+    user = await world.person()
     before = await world.books.counts()
-    reply = await ada.post(content)
+    reply = await user.post(content)
     assert refusal(reply) == (422, "invalid_request")
     assert reply.json()["error"]["field"]
     assert await world.books.counts() == before
@@ -205,47 +205,47 @@ async def test_a_body_that_is_none_is_refused_and_never_breaks(world: ChatWorld,
 
 @pytest.mark.parametrize(("after", "field"), [("-1", "after"), ("x", "after"), ("99999999999999999999", "after")])
 async def test_a_malformed_place_in_a_stream_is_named(world: ChatWorld, after: str, field: str) -> None:
-    ada = await world.person()
-    reply = await world.api.client.get(f"{ASK}/{new_id()}/stream", params={"after": after}, headers=ada.headers)
+    user = await world.person()
+    reply = await world.api.client.get(f"{ASK}/{new_id()}/stream", params={"after": after}, headers=user.headers)
     assert refusal(reply) == (422, "invalid_request")
     assert reply.json()["error"]["field"] == field
 
 
 async def test_a_path_that_postgres_cannot_hold(world: ChatWorld) -> None:
-    ada = await world.person()
+    user = await world.person()
     for path in ("a%00b/stream", f"{'x' * 101}/stream"):
-        assert refusal(await world.api.client.get(f"{ASK}/{path}", headers=ada.headers)) == (422, "invalid_request")
+        assert refusal(await world.api.client.get(f"{ASK}/{path}", headers=user.headers)) == (422, "invalid_request")
     for path in ("a%00b/stop", f"{'x' * 101}/stop"):
-        assert refusal(await world.api.client.post(f"{ASK}/{path}", headers=ada.headers)) == (422, "invalid_request")
+        assert refusal(await world.api.client.post(f"{ASK}/{path}", headers=user.headers)) == (422, "invalid_request")
 
 
 async def test_too_many_turns_in_a_while(world: ChatWorld) -> None:
-    ada, eve = await world.person(tokens=10), await world.person()
+    user, stranger = await world.person(tokens=10), await world.person()
     async with world.another_api(rate_limit_requests=3, rate_limit_window_seconds=50) as api:
-        bob = ada.at(api.client)
+        elsewhere = user.at(api.client)
         for _ in range(3):
-            await bob.ask()
+            await elsewhere.ask()
         before = await world.books.counts()
-        reply = await bob.refused()
+        reply = await elsewhere.refused()
         assert refusal(reply) == (429, "rate_limited")
         assert 45 <= int(reply.headers["retry-after"]) <= 50
         assert await world.books.counts() == before
-        assert (await eve.at(api.client).ask()).end["status"] == "done", "another person's turns are their own"
+        assert (await stranger.at(api.client).ask()).end["status"] == "done", "another person's turns are their own"
         # As if the first turn had been long ago.
         await world.books.rows("update public.requests set timestamp = timestamp - interval '51 seconds'")
-        assert (await bob.ask()).end["status"] == "done"
+        assert (await elsewhere.ask()).end["status"] == "done"
 
 
 async def test_a_process_that_is_full_or_stopping_takes_no_turn(world: ChatWorld) -> None:
-    ada = await world.person()
+    user = await world.person()
     go_on = asyncio.Event()
     world.model.say("hold", ["Begun", go_on])
     async with world.another_api(runs_per_process_max=1) as api:
-        bob = ada.at(api.client)
-        async with bob.asking("hold") as live:
+        elsewhere = user.at(api.client)
+        async with elsewhere.asking("hold") as live:
             await live.until_text("Begun")
             before = await world.books.counts()
-            reply = await bob.refused("one more")
+            reply = await elsewhere.refused("one more")
             assert refusal(reply) == (503, "server_busy")
             assert reply.headers["retry-after"]
             assert await world.books.counts() == before
@@ -253,7 +253,7 @@ async def test_a_process_that_is_full_or_stopping_takes_no_turn(world: ChatWorld
             await live.rest()
         api.app.state.shutdown.begin()
         before = await world.books.counts()
-        assert refusal(await bob.refused("too late")) == (503, "server_busy")
+        assert refusal(await elsewhere.refused("too late")) == (503, "server_busy")
         assert await world.books.counts() == before
 
 
@@ -272,19 +272,19 @@ async def test_the_database_away_and_back(tmp_path_factory: pytest.TempPathFacto
             run_flush_interval_seconds=0.05,
         )
         async with run_api(settings) as api:
-            ada = await books.person(api.client)
+            user = await books.person(api.client)
             go_on = asyncio.Event()
             model.say("through it", ["Begun", go_on, " and ended"])
             request_id = uuid4()
-            async with ada.asking("through it", request_id=request_id) as live:
+            async with user.asking("through it", request_id=request_id) as live:
                 await live.until_text("Begun")
                 before = await books.counts()
                 cluster.stop()
-                reply = await ada.refused()
+                reply = await user.refused()
                 assert refusal(reply) == (503, "database_unavailable")
                 assert int(reply.headers["retry-after"]) >= 1
                 for method, path in (("GET", "stream"), ("POST", "stop")):
-                    other = await api.client.request(method, f"{ASK}/{new_id()}/{path}", headers=ada.headers)
+                    other = await api.client.request(method, f"{ASK}/{new_id()}/{path}", headers=user.headers)
                     assert refusal(other) == (503, "database_unavailable")
                 go_on.set()
                 await live.until_text("ended")
@@ -295,7 +295,7 @@ async def test_the_database_away_and_back(tmp_path_factory: pytest.TempPathFacto
                     assert (answer.text, answer.end["status"]) == ("Begun and ended", "done")
                     after = await books.counts()
                     assert after == {**before, "messages": before["messages"] + 1}
-                    assert (await ada.ask("again")).end["status"] == "done"
+                    assert (await user.ask("again")).end["status"] == "done"
                     rows = await books.until(
                         "select part from public.run_events where request_id = $1 and part ->> 'type' = 'done'",
                         request_id,

@@ -59,8 +59,8 @@ async def test_the_api_works_through_such_a_pooler(database: Database) -> None:
             headers = api.headers(user_id)
             replies = await asyncio.gather(*(api.client.get("/api/balance", headers=headers) for _ in range(40)))
             assert {reply.text for reply in replies} == {'{"tokens":7}'}
-            renamed = await api.client.patch("/api/profile", headers=headers, json={"full_name": "Ada"})
-            assert renamed.json()["full_name"] == "Ada"
+            renamed = await api.client.patch("/api/profile", headers=headers, json={"full_name": "Sample"})
+            assert renamed.json()["full_name"] == "Sample"
             assert (await api.client.get("/health/ready")).status_code == 200
 
 

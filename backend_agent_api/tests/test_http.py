@@ -18,7 +18,7 @@ from agent_api.errors import InvalidRequest, RateLimited
 from agent_api.text import StorableText
 from local_stack.postgres.testing import Database
 
-ORIGIN = {"Origin": "http://site.test"}
+ORIGIN = {"Origin": "http://site.example.com"}
 BAD_JWT = {"Authorization": "Bearer x"}
 SECRET_TEXT = "the-text-of-an-exception"
 
@@ -92,13 +92,13 @@ async def test_without_a_jwt_every_api_route_refuses_whatever_the_body(api: Api,
             reply = await api.client.request(method, path, headers=headers, content=content)
             assert refusal(reply) == (401, "unauthorized"), (method, path)
             assert reply.headers["www-authenticate"] == "Bearer"
-            assert reply.headers["access-control-allow-origin"] == "http://site.test"
+            assert reply.headers["access-control-allow-origin"] == "http://site.example.com"
 
 
 async def test_without_a_jwt_a_body_is_not_waited_for(api: Api) -> None:
     address = httpx.URL(api.base_url)
     reader, writer = await asyncio.open_connection(address.host, address.port)
-    head = "POST /api/pydantic-agent HTTP/1.1\r\nHost: api.test\r\nContent-Type: application/json\r\n"
+    head = "POST /api/pydantic-agent HTTP/1.1\r\nHost: api.example.com\r\nContent-Type: application/json\r\n"
     writer.write(f"{head}Content-Length: 1000000\r\n\r\n".encode())
     async with asyncio.timeout(10):
         assert (await reader.readline()).startswith(b"HTTP/1.1 401")
@@ -139,7 +139,7 @@ async def test_an_unexpected_failure_says_nothing_about_itself(odd_api: Api) -> 
         assert refusal(reply) == (500, "internal_error")
         assert SECRET_TEXT not in reply.text
         # A browser may read the refusal only with this.
-        assert reply.headers["access-control-allow-origin"] == "http://site.test"
+        assert reply.headers["access-control-allow-origin"] == "http://site.example.com"
 
 
 @pytest.mark.parametrize(
@@ -232,7 +232,7 @@ async def test_a_body_over_the_limit_is_413_declared_or_not(odd_api: Api) -> Non
     for content in (b" " * 1001, in_pieces()):
         reply = await odd_api.client.post("/odd/body", content=content, headers=headers)
         assert refusal(reply) == (413, "message_too_large")
-        assert reply.headers["access-control-allow-origin"] == "http://site.test"
+        assert reply.headers["access-control-allow-origin"] == "http://site.example.com"
     fits = b'{"items": []}'.ljust(1000)
     assert (await odd_api.client.post("/odd/body", content=fits, headers=headers)).json() == 0
 
@@ -240,7 +240,7 @@ async def test_a_body_over_the_limit_is_413_declared_or_not(odd_api: Api) -> Non
 async def test_a_body_declared_too_large_is_refused_before_it_is_sent(odd_api: Api) -> None:
     address = httpx.URL(odd_api.base_url)
     reader, writer = await asyncio.open_connection(address.host, address.port)
-    writer.write(b"POST /odd/body HTTP/1.1\r\nHost: api.test\r\nContent-Length: 1001\r\n\r\n")
+    writer.write(b"POST /odd/body HTTP/1.1\r\nHost: api.example.com\r\nContent-Length: 1001\r\n\r\n")
     async with asyncio.timeout(10):
         assert (await reader.readline()).startswith(b"HTTP/1.1 413")
     writer.close()
@@ -251,9 +251,9 @@ async def test_only_listed_origins_may_read(api: Api) -> None:
     asked = {"Access-Control-Request-Method": "PATCH", "Access-Control-Request-Headers": "authorization,content-type"}
     allowed = await api.client.options("/api/profile", headers=ORIGIN | asked)
     assert allowed.status_code == 200
-    assert allowed.headers["access-control-allow-origin"] == "http://site.test"
+    assert allowed.headers["access-control-allow-origin"] == "http://site.example.com"
     assert "authorization" in allowed.headers["access-control-allow-headers"].lower()
-    refused = await api.client.options("/api/profile", headers={"Origin": "http://evil.test"} | asked)
+    refused = await api.client.options("/api/profile", headers={"Origin": "http://evil.example.com"} | asked)
     assert "access-control-allow-origin" not in refused.headers
     read = await api.client.get("/health", headers=ORIGIN)
     exposed = read.headers["access-control-expose-headers"].lower()

@@ -15,8 +15,8 @@ router = APIRouter(prefix="/api/profile", tags=["profile"])
 
 PROFILE_EXAMPLE = {
     "id": "8d3c1a52-0b57-4c0f-8d2d-3a0c5b7e9a10",
-    "email": "ada@example.com",
-    "full_name": "Ada Lovelace",
+    "email": "person@example.com",
+    "full_name": "Sample Person",
     "is_admin": False,
     "tokens": 42,
     "created_at": "2026-11-21T10:15:00Z",

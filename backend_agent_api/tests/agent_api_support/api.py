@@ -27,7 +27,7 @@ def make_settings(database_url: str, **changes: Any) -> Settings:
         "supabase_jwt_secret": SECRET,
         "llm_base_url": CLOSED_PORT_URL,
         "llm_api_key": "unused",
-        "frontend_url": "http://site.test",
+        "frontend_url": "http://site.example.com",
         "log_level": "ERROR",
         **changes,
     }

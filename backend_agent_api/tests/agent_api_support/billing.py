@@ -24,7 +24,7 @@ WEBHOOK_SECRET = "whsec_of_these_tests"
 GOOD_CARD = "4242 4242 4242 4242"
 DECLINED_CARD = "4000 0000 0000 0002"
 NO_FUNDS_CARD = "4000 0000 0000 9995"
-SITE = "http://site.test"
+SITE = "http://site.example.com"
 # stripe 16.1 hands httpx its form in a way that httpx announces to drop.
 STRIPE_AND_HTTPX = pytest.mark.filterwarnings("ignore:Use 'content=<...>' to upload raw bytes:DeprecationWarning:httpx")
 
@@ -134,7 +134,7 @@ class Shop:
 
     async def submit(self, url: str, number: str = GOOD_CARD) -> httpx.Response:
         """Pay on the hosted page."""
-        values = {"email": "ada@example.com", "number": number, "expiry": "12/40", "cvc": "123", "name": "Ada"}
+        values = {"email": "person@example.com", "number": number, "expiry": "12/40", "cvc": "123", "name": "Sample"}
         return await self.sandbox.http.post(httpx.URL(url).path, data=values)
 
     async def buy(self, user_id: UUID, tier: str = "tier_1") -> UUID:
