@@ -141,6 +141,8 @@ class Settings(BaseSettings):
     settle_deadline_seconds: Seconds = 60
     """How long settling a turn is retried while the database is away; then its lease runs out."""
     stream_keep_alive_seconds: Seconds = 15
+    answer_streams_per_user_max: Count = 30
+    answer_streams_per_process_max: Count = 5_000
     answer_max_characters: Count = 400_000
     history_messages_max: Count = 40
     history_max_characters: Count = 200_000

@@ -12,8 +12,8 @@ from agent_api.settings import Settings, SettingsError, load_settings
 
 SERVICE = Path(__file__).resolve().parents[1]
 COMPLETE = {
-    "DATABASE_URL": "postgresql://owner:pa55word@db.test:5432/postgres",
-    "SUPABASE_URL": "https://project.supabase.test/",
+    "DATABASE_URL": "postgresql://owner:pa55word@db.example.com:5432/postgres",
+    "SUPABASE_URL": "https://project.supabase.example.com/",
     "SUPABASE_SERVICE_KEY": "sb_secret_value",
     "LLM_API_KEY": "sk-model",
 }
@@ -35,7 +35,7 @@ def test_every_missing_and_wrong_variable_is_named_in_one_message(monkeypatch: p
     monkeypatch.setenv("SUPABASE_URL", "not-an-address-s3cret")
     monkeypatch.setenv("RATE_LIMIT_REQUESTS", "many-s3cret")
     monkeypatch.setenv("ENVIRONMENT", "production")
-    monkeypatch.setenv("STRIPE_API_BASE", "http://stripe.test")
+    monkeypatch.setenv("STRIPE_API_BASE", "http://stripe.example.com")
     monkeypatch.setenv("STRIPE_SECRET_KEY", "sk_live_s3cret")
     with pytest.raises(SettingsError) as raised:
         load_settings(_env_file=None)
@@ -73,10 +73,10 @@ def test_the_command_of_the_readme_prints_that_message_and_no_stack(tmp_path: Pa
 @pytest.mark.parametrize(
     ("variables", "refused"),
     [
-        ({"STRIPE_API_BASE": "http://stripe.test", "STRIPE_SECRET_KEY": "sk_live_1"}, True),
-        ({"STRIPE_API_BASE": "http://stripe.test", "STRIPE_SECRET_KEY": "rk_live_1"}, True),
-        ({"STRIPE_API_BASE": "http://stripe.test", "ENVIRONMENT": "production"}, True),
-        ({"STRIPE_API_BASE": "http://stripe.test", "STRIPE_SECRET_KEY": "sk_test_1"}, False),
+        ({"STRIPE_API_BASE": "http://stripe.example.com", "STRIPE_SECRET_KEY": "sk_live_1"}, True),
+        ({"STRIPE_API_BASE": "http://stripe.example.com", "STRIPE_SECRET_KEY": "rk_live_1"}, True),
+        ({"STRIPE_API_BASE": "http://stripe.example.com", "ENVIRONMENT": "production"}, True),
+        ({"STRIPE_API_BASE": "http://stripe.example.com", "STRIPE_SECRET_KEY": "sk_test_1"}, False),
         ({"STRIPE_SECRET_KEY": "sk_live_1", "ENVIRONMENT": "production"}, False),
     ],
 )
@@ -95,12 +95,12 @@ def test_empty_variables_count_as_not_set_and_providers_have_their_addresses(mon
     assert settings.llm_base_url == "http://localhost:11434/v1"
     assert settings.embedding_base_url == "https://api.openai.com/v1"
     assert settings.cors_origins == [settings.frontend_url]
-    assert settings.supabase_url == "https://project.supabase.test"
+    assert settings.supabase_url == "https://project.supabase.example.com"
 
 
 def test_origins_are_a_comma_separated_list(monkeypatch: pytest.MonkeyPatch) -> None:
-    settings = load(monkeypatch, CORS_ORIGINS="https://a.test/, https://b.test")
-    assert settings.cors_origins == ["https://a.test", "https://b.test"]
+    settings = load(monkeypatch, CORS_ORIGINS="https://a.example.com/, https://b.example.com")
+    assert settings.cors_origins == ["https://a.example.com", "https://b.example.com"]
 
 
 def test_secrets_do_not_show_when_settings_are_printed(monkeypatch: pytest.MonkeyPatch) -> None:
