@@ -4,6 +4,7 @@
 missing or wrong. Values never appear in that message: some of them are secrets.
 """
 
+import os
 from pathlib import Path
 from typing import Annotated, Any, Literal, Self
 from urllib.parse import urlsplit
@@ -69,7 +70,11 @@ class Settings(BaseSettings):
     """Every variable the service reads. Units are in the names; every limit is here."""
 
     model_config = SettingsConfigDict(
-        env_file=SERVICE_DIRECTORY / ".env", env_ignore_empty=True, extra="ignore", hide_input_in_errors=True
+        # Empty: only the environment is read, whatever lies in the folder.
+        env_file=os.environ.get("AGENT_API_ENV_FILE", SERVICE_DIRECTORY / ".env") or None,
+        env_ignore_empty=True,
+        extra="ignore",
+        hide_input_in_errors=True,
     )
 
     environment: Literal["development", "production"] = "development"
