@@ -10,6 +10,7 @@ from agent_api.agent.model import open_model
 from agent_api.chat.registry import RunRegistry, running_registry
 from agent_api.chat.remote import RemoteFollower
 from agent_api.chat.run import RunContext
+from agent_api.chat.seats import Seats
 from agent_api.chat.service import ChatService
 from agent_api.chat.titles import TitleMaker
 from agent_api.database import Database
@@ -35,7 +36,7 @@ async def open_chat(
         )
         async with running_registry(RunRegistry(context, shutdown, titles.answered)) as registry:
             _spare_the_collector()
-            yield ChatService(registry, follower)
+            yield ChatService(registry, follower, Seats(settings))
         await titles.close()
 
 

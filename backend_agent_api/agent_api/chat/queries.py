@@ -149,29 +149,43 @@ async def find_running_request(connection: Connection, *, user_id: UUID, session
     return row is not None, row["id"] if row else None
 
 
+@dataclass(frozen=True, slots=True)
+class RunEventRow:
+    """Events `first_seq` to `seq`: one, or neighbouring deltas of one text joined, with the length of each."""
+
+    first_seq: int
+    seq: int
+    part: dict[str, Any]
+    lengths: list[int] | None
+
+
 @dataclass(frozen=True)
 class RemoteEvents:
-    """New rows of a turn that runs elsewhere, and how the turn stands."""
+    """New rows of a turn that runs elsewhere, and how the turn stands; no status: it is gone."""
 
-    rows: list[tuple[int, int, dict[str, Any], list[int] | None]]
-    status: str | None
-    reason: str | None
+    rows: list[RunEventRow]
+    status: TurnStatus | None
 
 
 async def read_run_events(connection: Connection, *, request_id: UUID, after: int) -> RemoteEvents:
-    """Rows (first_seq, seq, part, lengths) past event `after`."""
-    # The status first: whatever was stored before the turn ended is then seen together with its end.
-    state = await connection.fetchrow("select status, reason from public.requests where id = $1", request_id)
+    """What was stored past event `after`."""
+    # One statement, so one snapshot: whatever was stored before the turn ended is seen together with its end.
     records = await connection.fetch(
         """
-        select first_seq, seq, part, lengths from public.run_events
-        where request_id = $1 and seq > $2
-        order by seq
+        select r.status, e.first_seq, e.seq, e.part, e.lengths
+        from public.requests as r
+        left join public.run_events as e on e.request_id = r.id and e.seq > $2
+        where r.id = $1
+        order by e.seq
         """,
         request_id, after,
     )  # fmt: skip
-    rows = [(row["first_seq"], row["seq"], row["part"], row["lengths"]) for row in records]
-    return RemoteEvents(rows, state["status"] if state else None, state["reason"] if state else None)
+    rows = [
+        RunEventRow(row["first_seq"], row["seq"], row["part"], row["lengths"])
+        for row in records
+        if row["seq"] is not None
+    ]
+    return RemoteEvents(rows, records[0]["status"] if records else None)
 
 
 @dataclass(frozen=True)

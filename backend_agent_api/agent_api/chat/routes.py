@@ -1,8 +1,10 @@
 """HTTP of a chat turn."""
 
+from collections.abc import AsyncGenerator
 from typing import Annotated
+from uuid import UUID
 
-from fastapi import APIRouter, Header, Path, Query, Request, Response
+from fastapi import APIRouter, Depends, Header, Path, Query, Request, Response
 from starlette.responses import StreamingResponse
 
 from agent_api.auth import CurrentUser
@@ -61,9 +63,16 @@ def _service(request: Request) -> ChatService:
     return service
 
 
+async def take_seat(request: Request, user: CurrentUser) -> AsyncGenerator[None]:
+    """Count a reader: refused before anything is charged or sent, released once the reply has ended."""
+    with _service(request).seats.taken_by(user.id):
+        yield
+
+
 @router.post(
     "",
     summary="Ask, and stream the answer",
+    dependencies=[Depends(take_seat)],
     response_model=None,
     # Names no media type of its own: the two below are all there is.
     response_class=StreamingResponse,
@@ -119,11 +128,12 @@ async def ask(
 @router.get(
     "/{session_id}/stream",
     summary="Attach to the running answer",
+    dependencies=[Depends(take_seat)],
     response_model=None,
     response_class=StreamingResponse,
     responses={
-        **documented(ConversationNotFound, example=STREAM_EXAMPLE, media_type=EVENT_STREAM),
-        204: {"description": "Nothing runs in this conversation."},
+        **documented(ConversationNotFound, RateLimited, ServerBusy, example=STREAM_EXAMPLE, media_type=EVENT_STREAM),
+        204: {"description": "Nothing runs in this conversation, or another turn than `request_id`."},
     },
 )
 async def attach(
@@ -131,12 +141,18 @@ async def attach(
     user: CurrentUser,
     session_id: SessionId,
     after: Annotated[int, Query(ge=0, le=EVENT_ID_MAX, description="The id of the last event that was received.")] = 0,
+    request_id: Annotated[
+        UUID | None, Query(description="The turn that `after` counts in; 204 when it is not the one that runs.")
+    ] = None,
     last_event_id: Annotated[str | None, Header(max_length=20)] = None,
 ) -> Response:
-    """Continue the stream of the turn that runs in a conversation, on whichever replica it runs."""
+    """Continue the stream of the turn that runs in a conversation, on whichever replica it runs.
+
+    Send `request_id` along with `after`: meanwhile another turn may run, whose events are counted from 1 again.
+    """
     if not after and last_event_id and last_event_id.isdecimal():
         after = min(int(last_event_id), EVENT_ID_MAX)
-    events = await _service(request).attach(user_id=user.id, session_id=session_id, after=after)
+    events = await _service(request).attach(user_id=user.id, session_id=session_id, after=after, request_id=request_id)
     if events is None:
         return Response(status_code=204)
     return StreamingResponse(events, media_type=EVENT_STREAM, headers=wire.STREAM_HEADERS)

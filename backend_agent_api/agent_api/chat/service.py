@@ -8,6 +8,7 @@ from agent_api.chat import queries
 from agent_api.chat.registry import RunRegistry
 from agent_api.chat.remote import RemoteFollower
 from agent_api.chat.run import Run, Turn
+from agent_api.chat.seats import Seats
 from agent_api.chat.wire import TurnRequest
 from agent_api.errors import AccountNotFound, ConversationNotFound
 
@@ -24,7 +25,8 @@ class OpenTurn:
 class ChatService:
     """One per process."""
 
-    def __init__(self, registry: RunRegistry, follower: RemoteFollower) -> None:
+    def __init__(self, registry: RunRegistry, follower: RemoteFollower, seats: Seats) -> None:
+        self.seats = seats
         self._registry = registry
         self._follower = follower
         self._context = registry.context
@@ -51,20 +53,28 @@ class ChatService:
                 rate_limit=settings.rate_limit_requests,
                 rate_window_seconds=settings.rate_limit_window_seconds,
             )
-        # No await between the commit and the start: what is charged runs.
+        # Nothing that can fail stands between the commit and the start: what is charged runs. Giving the connection
+        # back may wait, and a process that ends meanwhile leaves the turn to its lease.
         if begun.is_started:
             self._registry.start(Turn(request_id, user_id, begun, question.text))
             self._context.balance_changed(user_id)
             return OpenTurn(request_id, begun, self._attach(user_id, request_id, after=0))
         return OpenTurn(request_id, begun, self._attach(user_id, request_id, after=0, begun=begun))
 
-    async def attach(self, *, user_id: UUID, session_id: str, after: int) -> AsyncIterator[bytes] | None:
-        """The events of the turn that runs in a conversation, from `after` + 1 on; None when nothing runs."""
+    async def attach(
+        self, *, user_id: UUID, session_id: str, after: int, request_id: UUID | None
+    ) -> AsyncIterator[bytes] | None:
+        """The events of the turn that runs in a conversation, from `after` + 1 on.
+
+        None when nothing runs, or another turn than `request_id`.
+        """
         async with self._context.database.statement() as connection:
-            is_own, request_id = await queries.find_running_request(connection, user_id=user_id, session_id=session_id)
+            is_own, running = await queries.find_running_request(connection, user_id=user_id, session_id=session_id)
         if not is_own:
             raise ConversationNotFound
-        return None if request_id is None else self._attach(user_id, request_id, after=after)
+        if running is None or request_id not in (None, running):
+            return None
+        return self._attach(user_id, running, after=after)
 
     def _attach(
         self, user_id: UUID, request_id: UUID, *, after: int, begun: queries.BegunTurn | None = None

@@ -229,6 +229,8 @@ export interface paths {
         /**
          * Attach to the running answer
          * @description Continue the stream of the turn that runs in a conversation, on whichever replica it runs.
+         *
+         *     Send `request_id` along with `after`: meanwhile another turn may run, whose events are counted from 1 again.
          */
         get: operations["attach_api_pydantic_agent__session_id__stream_get"];
         put?: never;
@@ -2501,6 +2503,8 @@ export interface operations {
             query?: {
                 /** @description The id of the last event that was received. */
                 after?: number;
+                /** @description The turn that `after` counts in; 204 when it is not the one that runs. */
+                request_id?: string | null;
             };
             header?: {
                 "last-event-id"?: string | null;
@@ -2546,7 +2550,7 @@ export interface operations {
                     "text/event-stream": unknown;
                 };
             };
-            /** @description Nothing runs in this conversation. */
+            /** @description Nothing runs in this conversation, or another turn than `request_id`. */
             204: {
                 headers: {
                     [name: string]: unknown;
@@ -2580,6 +2584,15 @@ export interface operations {
                     "application/json": components["schemas"]["ErrorRead"];
                 };
             };
+            /** @description rate_limited */
+            429: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorRead"];
+                };
+            };
             /** @description internal_error */
             500: {
                 headers: {
@@ -2589,7 +2602,7 @@ export interface operations {
                     "application/json": components["schemas"]["ErrorRead"];
                 };
             };
-            /** @description auth_unavailable, database_unavailable */
+            /** @description server_busy, auth_unavailable, database_unavailable */
             503: {
                 headers: {
                     [name: string]: unknown;
