@@ -105,6 +105,8 @@ class Settings(BaseSettings):
     auth_cache_seconds: Annotated[float, Field(ge=0, le=60)] = 60
     auth_cache_max_entries: Count = 10_000
     auth_concurrent_lookups_max: Count = 20
+    auth_waiting_lookups_max: Count = 200
+    """Further jwts may wait to be asked about; beyond it the answer is 503."""
 
     llm_provider: Provider = "openai"
     llm_base_url: HttpUrlOrEmpty = ""
@@ -149,6 +151,8 @@ class Settings(BaseSettings):
     answer_streams_per_user_max: Count = 30
     answer_streams_per_process_max: Count = 5_000
     answer_max_characters: Count = 400_000
+    answer_events_max_bytes: Count = 16 * 1024 * 1024
+    """Everything one answer sends, inputs and outputs of tools too. A token's event has some 80 bytes."""
     history_messages_max: Count = 40
     history_max_characters: Count = 200_000
     title_timeout_seconds: Seconds = 20

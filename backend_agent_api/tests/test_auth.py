@@ -269,6 +269,23 @@ async def test_the_cache_is_bounded(auth_server: AuthServer) -> None:
         assert auth_server.user_lookups == 5
 
 
+async def test_only_so_many_jwts_wait_to_be_asked_about(auth_server: AuthServer) -> None:
+    tokens = [auth_server.sign_with_secret(uuid4()) for _ in range(4)]
+    async with verifier_for(auth_server, auth_concurrent_lookups_max=1, auth_waiting_lookups_max=2) as verifier:
+        auth_server.gate.clear()
+        asking = [asyncio.create_task(verifier.verify(token)) for token in tokens[:3]]
+        await until(lambda: auth_server.user_lookups == 1)
+        async with asyncio.timeout(5):
+            with pytest.raises(AuthUnavailable):
+                await verifier.verify(tokens[3])
+        # Who waits already may come twice.
+        again = asyncio.create_task(verifier.verify(tokens[2]))
+        auth_server.gate.set()
+        await asyncio.gather(*asking, again)
+        await verifier.verify(tokens[3])
+    assert auth_server.user_lookups == 4
+
+
 async def test_a_failed_lookup_is_not_remembered(auth_server: AuthServer) -> None:
     token = auth_server.sign_with_secret(uuid4())
     async with verifier_for(auth_server) as verifier:

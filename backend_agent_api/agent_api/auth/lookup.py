@@ -32,6 +32,7 @@ class UserLookup:
         cache_seconds: float,
         cache_max_entries: int,
         concurrent_max: int,
+        waiting_max: int,
     ) -> None:
         self._client = client
         self._url = url
@@ -40,6 +41,7 @@ class UserLookup:
         self._cache_max_entries = cache_max_entries
         self._cache: OrderedDict[bytes, tuple[float, str | None]] = OrderedDict()
         self._running: dict[bytes, asyncio.Task[str | None]] = {}
+        self._running_max = concurrent_max + waiting_max
         self._slots = asyncio.Semaphore(concurrent_max)
 
     async def user_id(self, token: str, *, expires_at: float) -> str | None:
@@ -54,6 +56,10 @@ class UserLookup:
             return known[1]
         task = self._running.get(digest)
         if task is None:
+            if len(self._running) >= self._running_max:
+                # Made-up jwts cost nothing: whoever sends many must not let everybody else wait for all of them.
+                log.warning("user_lookups_full")
+                raise AuthUnavailable
             task = asyncio.create_task(self._ask(digest, token, expires_at=expires_at))
             self._running[digest] = task
             task.add_done_callback(lambda _done: self._running.pop(digest, None))

@@ -117,6 +117,7 @@ async def open_verifier(settings: Settings) -> AsyncGenerator[JwtVerifier]:
             cache_seconds=settings.auth_cache_seconds,
             cache_max_entries=settings.auth_cache_max_entries,
             concurrent_max=settings.auth_concurrent_lookups_max,
+            waiting_max=settings.auth_waiting_lookups_max,
         )
         verifier = JwtVerifier(
             keys=keys,
