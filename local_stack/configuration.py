@@ -170,6 +170,8 @@ def load_configuration(workspace: Workspace, own: Mapping[str, str] | None = Non
     own_values = dict(own) if own is not None else read_own_env_file()
     if ("DATABASE_URL" in own_values) != ("SUPABASE_URL" in own_values):
         raise StackError(".env sets only one of DATABASE_URL and SUPABASE_URL: set both or neither")
+    if "DATABASE_URL" in own_values:
+        _refuse_half_a_supabase(own_values)
     ports = {
         name: Port(title, setting, _port(setting, number, own_values))
         for name, (title, setting, number) in PORT_DEFAULTS.items()
@@ -185,7 +187,16 @@ def read_own_env_file() -> dict[str, str]:
 
 def workspace_from_environment() -> Workspace:
     configured = os.environ.get("EMBEDDED_STATE_DIR") or read_own_env_file().get("EMBEDDED_STATE_DIR")
-    return Workspace(Path(configured).expanduser().resolve() if configured else EMBEDDED_HOME)
+    # From the repository, whatever folder the command is given in: --down must find what was started.
+    return Workspace((REPOSITORY / Path(configured).expanduser()).resolve() if configured else EMBEDDED_HOME)
+
+
+def _refuse_half_a_supabase(own: Mapping[str, str]) -> None:
+    missing = [] if "SUPABASE_SERVICE_KEY" in own else ["SUPABASE_SERVICE_KEY"]
+    if not {"SUPABASE_ANON_KEY", "VITE_SUPABASE_ANON_KEY"} & own.keys():
+        missing.append("VITE_SUPABASE_ANON_KEY")
+    if missing:
+        raise StackError(f".env names your own Supabase without {' and '.join(missing)}: see its API settings")
 
 
 def _port(setting: str, default: int, own: Mapping[str, str]) -> int:

@@ -107,10 +107,15 @@ class FileLock:
 
 def port_is_free(port: int) -> bool:
     """Whether a service could listen on this port of the loopback address now."""
+    # On macOS SO_REUSEADDR lets 127.0.0.1 be taken beside a listener on all addresses, and the other way round.
+    return all(_may_bind(address, port) for address in ("127.0.0.1", "0.0.0.0"))  # noqa: S104 - nothing listens
+
+
+def _may_bind(address: str, port: int) -> bool:
     with socket.socket(socket.AF_INET, socket.SOCK_STREAM) as probe:
         probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         try:
-            probe.bind(("127.0.0.1", port))
+            probe.bind((address, port))
         except OSError:
             return False
     return True

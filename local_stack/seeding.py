@@ -11,7 +11,8 @@ from local_stack.configuration import ADMIN_EMAIL, DEMO_EMAIL, Configuration
 from local_stack.console import Console, StackError
 from local_stack.paths import REPOSITORY
 from local_stack.postgres import Cluster
-from local_stack.postgres.psql import SqlError, numbered_scripts
+from local_stack.postgres.binaries import find_installation
+from local_stack.postgres.psql import SqlError, numbered_scripts, run_sql
 
 SQL_DIRECTORY = REPOSITORY / "sql"
 # On Supabase it is 0 until the operator sets it.
@@ -44,6 +45,22 @@ def apply_schema(cluster: Cluster, configuration: Configuration, console: Consol
         if first_time:
             set_signup_bonus(cluster)
         marker.write_text(digest.hexdigest())
+
+
+def check_own_schema(database_url: str) -> None:
+    """Raise StackError, in one line, if the person's own database cannot be reached or lacks the product's schema."""
+    try:
+        found = run_sql(
+            find_installation().program("psql"),
+            database_url,
+            "select to_regprocedure('public.schema_version()') is not null;",
+        )
+    except SqlError as error:
+        raise StackError(f"DATABASE_URL of .env cannot be used: {' '.join(str(error).split())}") from None
+    if found != "t":
+        raise StackError(
+            "the database of DATABASE_URL lacks the schema: apply the scripts of sql/ to it first, see sql/README.md"
+        )
 
 
 def set_signup_bonus(cluster: Cluster) -> None:

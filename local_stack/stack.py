@@ -22,6 +22,15 @@ API_DIRECTORY = REPOSITORY / "backend_agent_api"
 AUTH_DIRECTORY = REPOSITORY / "local_stack" / "auth"
 # Longer than the API's own SHUTDOWN_GRACE_SECONDS (20), in which running answers may finish.
 API_STOP_SECONDS_MAX = 30
+# What a service gets of the caller's environment: the machine's variables. The settings of the product come from the
+# `.env` alone; a LLM_API_KEY or DATABASE_URL that a shell happens to export must not reach it.
+PASSED_ON = {
+    *("HOME", "USER", "LOGNAME", "SHELL", "TMPDIR", "TZ", "LANG", "LANGUAGE", "TERM", "LD_LIBRARY_PATH"),
+    *("HTTP_PROXY", "HTTPS_PROXY", "ALL_PROXY", "NO_PROXY", "http_proxy", "https_proxy", "all_proxy", "no_proxy"),
+    *("SSL_CERT_FILE", "SSL_CERT_DIR", "REQUESTS_CA_BUNDLE", "NODE_EXTRA_CA_CERTS"),
+}
+# DEMO_MODEL_ and STRIPE_SANDBOX_ are settings of stand-ins.
+PASSED_ON_PREFIXES = ("LC_", "XDG_", "DEMO_MODEL_", "STRIPE_SANDBOX_")
 
 
 @dataclass
@@ -99,7 +108,8 @@ class Stack:
             [environments.AGENT_API.python, "-m", "uvicorn", "agent_api:app", "--host", HOST, "--port", port],
             cwd=API_DIRECTORY,
             health_path="/health/ready",
-            environment=lambda: services_environment,
+            # Empty: a `.env` in the service's own folder is for running it by hand.
+            environment=lambda: {**services_environment, "AGENT_API_ENV_FILE": ""},
             stop_seconds_max=API_STOP_SECONDS_MAX,
         )
 
@@ -152,8 +162,11 @@ class Stack:
         return self.cluster
 
     def _process_environment(self) -> dict[str, str]:
-        """The caller's environment without what would redirect our processes."""
-        dropped = {"PYTHONPATH", "PYTHONHOME", "VIRTUAL_ENV", "NODE_OPTIONS"}
-        kept = {name: value for name, value in os.environ.items() if name not in dropped}
+        """The machine's variables of the caller's environment, without what would redirect our processes."""
+        kept = {
+            name: value
+            for name, value in os.environ.items()
+            if name in PASSED_ON or name.startswith(PASSED_ON_PREFIXES)
+        }
         loopback = ",".join(filter(None, [kept.get("no_proxy") or kept.get("NO_PROXY"), "127.0.0.1", "localhost"]))
         return kept | {"PATH": self.node.path, "PYTHONUNBUFFERED": "1", "no_proxy": loopback, "NO_PROXY": loopback}

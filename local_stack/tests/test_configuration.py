@@ -4,14 +4,17 @@ from __future__ import annotations
 
 import stat
 import subprocess
+from collections.abc import Mapping
 from pathlib import Path
 
 import pytest
 
-from local_stack.configuration import Configuration, load_configuration
+from local_stack.configuration import Configuration, load_configuration, workspace_from_environment
 from local_stack.console import StackError
 from local_stack.env_files import read_env_file, write_env_file
-from local_stack.paths import Workspace
+from local_stack.node import Node
+from local_stack.paths import REPOSITORY, Workspace
+from local_stack.stack import Stack
 
 
 def configure(directory: Path, **own: str) -> Configuration:
@@ -63,11 +66,41 @@ def test_an_own_stripe_key_never_meets_the_sandbox(tmp_path: Path) -> None:
 def test_an_own_database_brings_its_own_supabase(tmp_path: Path) -> None:
     with pytest.raises(StackError, match="set both or neither"):
         configure(tmp_path, DATABASE_URL="postgresql://mine")
-    configuration = configure(tmp_path, DATABASE_URL="postgresql://mine", SUPABASE_URL="https://mine.example")
+    own = {"DATABASE_URL": "postgresql://mine", "SUPABASE_URL": "https://mine.example"}
+    with pytest.raises(StackError, match="without SUPABASE_SERVICE_KEY and VITE_SUPABASE_ANON_KEY"):
+        configure(tmp_path, **own)
+    configuration = configure(tmp_path, **own, SUPABASE_SERVICE_KEY="secret", VITE_SUPABASE_ANON_KEY="public")
     environment = configuration.service_environment("")
     assert environment["DATABASE_URL"] == "postgresql://mine"
     assert "SUPABASE_JWT_SECRET" not in environment
     assert "DEMO_PASSWORD" not in configuration.exported_environment(environment)
+
+
+def test_a_relative_state_folder_is_the_same_from_every_folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("EMBEDDED_STATE_DIR", "some/state")
+    monkeypatch.chdir(tmp_path)
+    assert workspace_from_environment().root == REPOSITORY / "some" / "state"
+
+
+def test_services_get_the_machines_variables_and_no_settings_of_the_callers_shell(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for name in ("LLM_API_KEY", "ENVIRONMENT", "RATE_LIMIT_REQUESTS", "OPENAI_API_KEY", "PYTHONPATH"):
+        monkeypatch.setenv(name, "of-the-shell")
+    monkeypatch.setenv("HTTPS_PROXY", "http://proxy.example.com")
+    configuration = configure(tmp_path, RATE_LIMIT_REQUESTS="7")
+    stack = Stack(configuration, Node("node", "/programs"))
+    seen: dict[str, str] = {}
+
+    def start(command: object, *, cwd: Path, environment: Mapping[str, str], log: Path) -> None:
+        seen.update(environment)
+
+    monkeypatch.setattr("local_stack.stack.start_process", start)
+    stack.api(configuration.service_environment("postgresql://local")).start()
+    assert "of-the-shell" not in seen.values()
+    assert (seen["RATE_LIMIT_REQUESTS"], seen["ENVIRONMENT"]) == ("7", "development")
+    assert (seen["HTTPS_PROXY"], seen["PATH"]) == ("http://proxy.example.com", "/programs")
+    assert seen["AGENT_API_ENV_FILE"] == ""
 
 
 def test_secrets_stay_from_start_to_start(tmp_path: Path) -> None:

@@ -13,12 +13,14 @@ from pathlib import Path
 
 import pytest
 
+from local_stack.console import StackError
 from local_stack.paths import REPOSITORY
 from local_stack.postgres import Cluster, start_cluster
 from local_stack.postgres.cluster import remove_cluster
 from local_stack.postgres.psql import SqlError, numbered_scripts, run_script
 from local_stack.postgres.testing import Database
 from local_stack.processes import free_ports
+from local_stack.seeding import check_own_schema
 
 LAUNCH_SECONDS_MAX = 30
 
@@ -113,9 +115,20 @@ def test_nobody_gets_in_without_the_password(postgres_cluster: Cluster) -> None:
         run_script(postgres_cluster.psql, dsn, Path(os.devnull))
 
 
-@pytest.mark.skipif(os.geteuid() != 0, reason="only root has rights to drop")
 def test_the_server_does_not_run_as_root(postgres_cluster: Cluster) -> None:
-    assert os.stat(f"/proc/{postgres_cluster.process.pid}").st_uid != 0
+    # PostgreSQL starts only as the account its data belong to.
+    assert os.stat(postgres_cluster.run_sql("show data_directory;")).st_uid != 0
+
+
+def test_an_own_database_without_the_schema_is_named_at_once(empty_database: Database) -> None:
+    owner = empty_database.cluster.dsn(database=empty_database.name)
+    with pytest.raises(StackError, match="lacks the schema: apply the scripts of sql/"):
+        check_own_schema(owner)
+    empty_database.cluster.apply_sql_scripts(REPOSITORY / "sql", database=empty_database.name)
+    check_own_schema(owner)
+    password = empty_database.cluster.credentials.passwords["postgres"]
+    with pytest.raises(StackError, match=r"^DATABASE_URL of \.env cannot be used: .*password authentication failed"):
+        check_own_schema(owner.replace(password, "wrong"))
 
 
 def test_a_script_that_fails_leaves_nothing_and_names_its_line(empty_database: Database, tmp_path: Path) -> None:
