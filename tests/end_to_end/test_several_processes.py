@@ -35,10 +35,9 @@ async def test_started_on_one_followed_and_stopped_on_another(fleet: Fleet, pair
             go_on.set()
             await here.until_text("now")
             await live.until_text("now")
-            told_at = time.monotonic()
             assert await there.stop(session_id) == "stopping"
+            # The model holds its last part back for ever: only the stop ends this.
             first = await here.rest()
-            assert time.monotonic() - told_at < 3
             followed = await live.rest()
     assert first.end["status"] == "stopped"
     assert followed.parts == first.parts

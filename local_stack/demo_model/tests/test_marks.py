@@ -1,7 +1,6 @@
 """Each marked word, over real HTTP."""
 
 import asyncio
-import statistics
 import time
 
 import httpx
@@ -64,19 +63,21 @@ async def test_chunks_come_in_exact_number_and_on_schedule(client: AsyncOpenAI) 
     answers = await asyncio.gather(*(_chunks(client, "[[chunks=20,ms=25]] go") for _ in range(10)))
     seconds = time.monotonic() - started
     assert all(_contents(chunks) == [f"word{n} " for n in range(1, 21)] for chunks in answers)
-    # The first piece comes at once, so 19 pauses of 25 ms.
-    assert 0.475 <= seconds < 3
+    # The first piece comes at once, so 19 pauses of 25 ms. How much longer it takes is the machine's affair.
+    assert seconds >= 0.475
 
 
-async def test_each_chunk_comes_at_its_own_time(client: AsyncOpenAI) -> None:
+async def test_a_chunk_is_sent_before_the_next_is_due(client: AsyncOpenAI, model_url: str) -> None:
     stream = await client.chat.completions.create(
-        model=MODEL, messages=[{"role": "user", "content": "[[chunks=20,ms=25]]"}], stream=True
+        model=MODEL, messages=[{"role": "user", "content": "[[chunks=2,ms=60000]]"}], stream=True
     )
-    arrived = [time.monotonic() async for chunk in stream if _contents([chunk])]
-    late = [at - arrived[0] - place * 0.025 for place, at in enumerate(arrived)]
-    # The first may itself come a little late, the others then seem early.
-    assert min(late) > -0.02
-    assert statistics.median(late) < 0.025
+    async for chunk in stream:
+        if _contents([chunk]):
+            break
+    async with httpx.AsyncClient(base_url=model_url) as plain:
+        assert (await plain.get("/health")).json()["answers_running"] == 1
+    await stream.close()
+    await _wait_until_idle(model_url)
 
 
 async def test_a_slow_connection_does_not_delay_the_schedule() -> None:
@@ -84,18 +85,17 @@ async def test_a_slow_connection_does_not_delay_the_schedule() -> None:
 
     async def send(message: Message) -> None:
         bodies.append(message.get("body", b""))
-        await asyncio.sleep(0.015)
+        await asyncio.sleep(0.1)
 
     async def receive() -> Message:
         return await asyncio.Future[Message]()
 
     pieces = [b"%d " % number for number in range(20)]
     stream = PacedStream(Schedule(opening=b"", pieces=pieces, closing=b"end", pause_seconds=0.025))
-    started = time.monotonic()
     await stream({"type": "http"}, receive, send)
     assert b"".join(bodies) == b"".join([*pieces, b"end"])
-    # 19 pauses of 25 ms; with the time to send added to each it would be 760 ms.
-    assert 0.475 <= time.monotonic() - started < 0.7
+    # While one body is under way four more pieces fall due, and go together; on a slower machine even more do.
+    assert len(bodies) <= 10
 
 
 async def test_slow_pauses_between_chunks_streamed_or_not(client: AsyncOpenAI) -> None:
