@@ -187,6 +187,18 @@ async def test_an_answer_over_the_limit_ends_there(world: ChatWorld) -> None:
     assert (await user.ask("just so long")).end["status"] == "done"
 
 
+async def test_what_tools_are_given_counts_towards_the_limit_too(world: ChatWorld) -> None:
+    user = await world.person()
+    world.model.say("bulky", [Tool("retrieve_relevant_documents", json.dumps({"query": "y" * 30_000}))])
+    async with world.another_api(answer_events_max_bytes=50_000, model_requests_per_answer_max=50) as api:
+        asked = len(world.model.requests)
+        answer = await user.at(api.client).ask("bulky")
+    assert answer.end["reason"] == "answer_too_long"
+    assert len(world.model.requests) - asked <= 2
+    assert sum(len(json.dumps(event)) for event in answer.events) < 150_000
+    await world.books.assert_sound()
+
+
 async def test_a_whole_answer_may_take_only_so_long(world: ChatWorld) -> None:
     user = await world.person()
     more = asyncio.Event()

@@ -53,7 +53,7 @@ def _row(request_id: UUID, *, first_seq: int, seq: int, part: str, lengths: str 
 
 
 class EventLog:
-    """The events of one turn. Bounded by the turn's own limit on its answer."""
+    """The events of one turn. Whoever appends looks at `size_bytes`: nothing is dropped here."""
 
     def __init__(self, request_id: UUID) -> None:
         self._request_id = request_id
@@ -61,6 +61,8 @@ class EventLog:
         self._unstored: list[_JoinedText | tuple[int, str]] = []
         self._waiting: set[asyncio.Event] = set()
         self._is_closed = False
+        self.size_bytes = 0
+        """All events as they are sent, tool inputs and outputs too."""
         self.is_complete = False
         """Whether the end of the stream is in it; without that, the turn ends elsewhere."""
 
@@ -77,7 +79,9 @@ class EventLog:
         """Add one event and wake the readers."""
         seq = len(self._encoded) + 1
         payload = chunk.encode(SDK_VERSION)
-        self._encoded.append(encode_event(seq, payload))
+        encoded = encode_event(seq, payload)
+        self._encoded.append(encoded)
+        self.size_bytes += len(encoded)
         last = self._unstored[-1] if self._unstored else None
         if isinstance(chunk, TextDeltaChunk) and chunk.provider_metadata is None:
             if not isinstance(last, _JoinedText) or last.text_id != chunk.id:

@@ -13,7 +13,12 @@ import structlog
 from genai_prices import calc_price
 from pydantic_ai import AgentRunEvents
 from pydantic_ai.messages import ModelMessage, ModelResponse
-from pydantic_ai.ui.vercel_ai.response_types import BaseChunk, ReasoningDeltaChunk, TextDeltaChunk
+from pydantic_ai.ui.vercel_ai.response_types import (
+    BaseChunk,
+    ReasoningDeltaChunk,
+    TextDeltaChunk,
+    ToolInputDeltaChunk,
+)
 from pydantic_ai.usage import RunUsage
 
 from agent_api.agent.agent import ChatAgent, usage_limits
@@ -126,6 +131,10 @@ class Run:
                 chunk.delta = chunk.delta[:room]
             if not chunk.delta:
                 return
+        if self.log.size_bytes >= self._context.settings.answer_events_max_bytes:
+            self.cancel("answer_too_long")
+            if isinstance(chunk, TextDeltaChunk | ReasoningDeltaChunk | ToolInputDeltaChunk):
+                return  # Only what ends something may still follow.
         self._parts.add(chunk)
         self.log.append(chunk)
 
