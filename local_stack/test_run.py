@@ -80,7 +80,7 @@ def run_tests() -> int:
             # The official Stripe CLI, which only tests of the sandbox use.
             log = workspace.log("setup-stripe")
             ensure_packages(node, STRIPE_SANDBOX, "npm packages of the Stripe CLI", console, log)
-            _run_python_checks(results)
+            _run_python_checks(results, node)
             _run_site_checks(results, node)
             _run_browser_tests(results, configuration, console, node)
     except StackError as error:
@@ -90,10 +90,10 @@ def run_tests() -> int:
     return results.summary(console.elapsed_seconds)
 
 
-def _run_python_checks(results: Results) -> None:
+def _run_python_checks(results: Results, node: Node) -> None:
     programs = environments.DEV.bin
     environment = _clean_environment() | {
-        "PATH": f"{programs}{os.pathsep}{os.environ.get('PATH', os.defpath)}",
+        "PATH": f"{programs}{os.pathsep}{node.path}",
         "VIRTUAL_ENV": str(environments.DEV.directory),
     }
     for title, command in (

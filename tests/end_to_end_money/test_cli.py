@@ -13,13 +13,14 @@ from local_stack.stripe_sandbox.tests.running import SECRET_KEY
 from tests.end_to_end_money.market import Market
 
 CLI = REPOSITORY / "local_stack" / "stripe_sandbox" / "node_modules" / ".bin" / "stripe"
-pytestmark = [
-    STRIPE_AND_HTTPX,
-    pytest.mark.skipif(
-        not CLI.exists() or shutil.which("node") is None,
-        reason="the Stripe CLI is not installed: npm ci in local_stack/stripe_sandbox",
-    ),
-]
+pytestmark = STRIPE_AND_HTTPX
+
+
+@pytest.fixture(autouse=True)
+def installed() -> None:
+    """`deploy.py --type test` installs it. Its launcher runs on Node."""
+    assert CLI.exists(), "the Stripe CLI is not installed: npm ci in local_stack/stripe_sandbox"
+    assert shutil.which("node") is not None, "the Stripe CLI needs Node on PATH"
 
 
 @pytest.mark.parametrize("trigger", ["payment_intent.succeeded", "charge.refunded"])

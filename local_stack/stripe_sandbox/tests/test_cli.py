@@ -14,10 +14,12 @@ from local_stack.stripe_sandbox.tests.shop import event_types
 
 _CLI = Path(__file__).parents[1] / "node_modules" / ".bin" / "stripe"
 
-pytestmark = pytest.mark.skipif(
-    not _CLI.exists() or shutil.which("node") is None,
-    reason="the Stripe CLI is not installed: npm ci in local_stack/stripe_sandbox",
-)
+
+@pytest.fixture(autouse=True)
+def installed() -> None:
+    """`deploy.py --type test` installs it. Its launcher runs on Node."""
+    assert _CLI.exists(), "the Stripe CLI is not installed: npm ci in local_stack/stripe_sandbox"
+    assert shutil.which("node") is not None, "the Stripe CLI needs Node on PATH"
 
 
 @pytest.mark.parametrize(
