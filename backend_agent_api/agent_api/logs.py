@@ -5,11 +5,12 @@ query string or a message text. Texts of exceptions carry such things (a refused
 exception is logged as its type and where it was raised.
 """
 
+import asyncio
 import logging
 import sys
 import traceback
 from types import TracebackType
-from typing import Any
+from typing import Any, cast
 
 import structlog
 from structlog.typing import EventDict, WrappedLogger
@@ -43,10 +44,22 @@ def _exception_without_text(_logger: WrappedLogger, _name: str, event: EventDict
     info: object = event.pop("exc_info", None)
     if info is True:
         info = sys.exc_info()
-    error: object = info[1] if isinstance(info, tuple) else info  # pyright: ignore[reportUnknownVariableType]
+    error = cast("ExceptionInfo", info)[1] if isinstance(info, tuple) else info
     if isinstance(error, BaseException):
         event["exception"] = describe_exception(error)
     return event
+
+
+def log_loop_failure(_loop: asyncio.AbstractEventLoop, context: dict[str, Any]) -> None:
+    """The event loop's last handler: what nobody awaited, as its type and place.
+
+    asyncio's own writes the repr of the exception and of the task, arguments included, into its message.
+    """
+    task: asyncio.Task[Any] | None = context.get("task") or context.get("future")
+    coroutine = task.get_coro() if isinstance(task, asyncio.Task) else None
+    structlog.stdlib.get_logger(__name__).error(
+        "failure_nobody_awaited", coroutine=getattr(coroutine, "__qualname__", None), exc_info=context.get("exception")
+    )
 
 
 def configure_logs(level: str) -> None:

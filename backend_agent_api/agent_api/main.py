@@ -1,5 +1,6 @@
 """The application: its routes, what surrounds them and what runs beside them."""
 
+import asyncio
 from collections.abc import AsyncGenerator, Callable
 from contextlib import AbstractAsyncContextManager, AsyncExitStack, asynccontextmanager
 
@@ -20,7 +21,7 @@ from agent_api.chat import routes as chat_routes
 from agent_api.chat.part import open_chat
 from agent_api.database import open_database
 from agent_api.errors import install_error_handlers
-from agent_api.logs import configure_logs
+from agent_api.logs import configure_logs, log_loop_failure
 from agent_api.middleware import BodyLimit, ErrorBoundary, RequestContext
 from agent_api.profile import routes as profile_routes
 from agent_api.settings import Settings
@@ -113,6 +114,7 @@ ROUTERS = (
 
 @asynccontextmanager
 async def _lifespan(app: FastAPI) -> AsyncGenerator[None]:
+    asyncio.get_running_loop().set_exception_handler(log_loop_failure)
     async with AsyncExitStack() as stack:
         for part in PARTS:
             await stack.enter_async_context(part(app))

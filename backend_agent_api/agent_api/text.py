@@ -1,6 +1,6 @@
 """Text that Postgres can store: refused where a person sends it, cleaned where a model does."""
 
-from typing import Annotated, Any
+from typing import Annotated, Any, cast
 
 from pydantic import AfterValidator
 
@@ -31,8 +31,8 @@ def clean_json(value: Any) -> Any:
         case str():
             return clean_text(value)
         case list():
-            return [clean_json(item) for item in value]  # pyright: ignore[reportUnknownVariableType]
+            return [clean_json(item) for item in cast("list[Any]", value)]
         case dict():
-            return {clean_json(key): clean_json(item) for key, item in value.items()}  # pyright: ignore[reportUnknownVariableType]
+            return {clean_json(key): clean_json(item) for key, item in cast("dict[Any, Any]", value).items()}
         case _:
             return value

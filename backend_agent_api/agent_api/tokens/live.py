@@ -159,8 +159,10 @@ class BalanceFeed:
                 connection = await self._database.connect_session()
                 try:
                     await self._serve(connection)
-                    pause_seconds = RECONNECT_SECONDS_MIN
                 finally:
+                    if self.listening.is_set():
+                        # It worked: what ends such a connection, mostly an error, is a new cause.
+                        pause_seconds = RECONNECT_SECONDS_MIN
                     self.listening.clear()
                     connection.terminate()
             except (asyncpg.PostgresError, asyncpg.InterfaceError, OSError, TimeoutError) as error:

@@ -56,7 +56,7 @@ async def run_sandbox(directory: Path) -> AsyncGenerator[RunningSandbox]:
 def signed(body: str, *, secret: str = WEBHOOK_SECRET, timestamp: int | None = None) -> dict[str, str]:
     """The headers of a delivery."""
     moment = int(time.time()) if timestamp is None else timestamp
-    header = stripe.WebhookSignature.generate_signature_header(body, secret, moment)  # pyright: ignore[reportUnknownMemberType]
+    header = stripe.WebhookSignature.generate_signature_header(body, secret, moment)  # pyright: ignore[reportUnknownMemberType] - untyped there
     return {"Stripe-Signature": header, "Content-Type": "application/json; charset=utf-8"}
 
 
