@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import shutil
 import signal
 import subprocess
 import sys
@@ -51,12 +50,15 @@ def run_detached(workspace: Workspace, *, fresh: bool) -> int:
     workspace.prepare()
     log = workspace.log("supervisor")
     command = [sys.executable, str(REPOSITORY / "deploy.py"), "--type", "embedded", *(["--fresh"] if fresh else [])]
-    with log.open("wb") as output:
+    # Appended to: if a stack is running already, this is its log.
+    with log.open("ab") as output:
+        before = output.tell()
         process = subprocess.Popen(
             command, stdin=subprocess.DEVNULL, stdout=output, stderr=subprocess.STDOUT, start_new_session=True
         )
     try:
         with log.open(encoding="utf-8", errors="replace") as lines:
+            lines.seek(before)
             while True:
                 ended = process.poll() is not None
                 sys.stdout.write(lines.read())
@@ -158,7 +160,9 @@ def prepare_environments(configuration: Configuration, console: Console) -> Node
 def _start_all(configuration: Configuration, node: Node, supervisor: Supervisor, console: Console) -> None:
     stack = Stack(configuration, node)
     database_url = configuration.own.get("DATABASE_URL", "")
-    if not configuration.own_database:
+    if configuration.own_database:
+        seeding.check_own_schema(database_url)
+    else:
         console.event("starting Postgres and authentication")
         supervisor.start(stack.postgres())
         cluster = stack.running_cluster()
@@ -270,7 +274,10 @@ def _end_leftovers(workspace: Workspace) -> None:
 
 def _wipe(workspace: Workspace) -> None:
     remove_cluster(workspace.postgres)
-    shutil.rmtree(workspace.logs, ignore_errors=True)
+    for log in workspace.logs.glob("*"):
+        # The supervisor's is what this process itself is writing to.
+        if log != workspace.log("supervisor"):
+            log.unlink()
     workspace.secrets_file.unlink(missing_ok=True)
     workspace.env_file.unlink(missing_ok=True)
     # SQLite keeps what is not merged yet beside its file.

@@ -86,6 +86,7 @@ class Embedded:
             env["FRONTEND_URL"],
             f"{env['SUPABASE_URL']}/health",
             env["LLM_BASE_URL"].removesuffix("/v1") + "/health",
+            env["STRIPE_API_BASE"] + "/health",
         )
         try:
             return all(httpx.get(address, timeout=5).status_code == 200 for address in addresses)
@@ -128,7 +129,10 @@ def test_the_services_own_role_is_no_superuser(embedded: Embedded) -> None:
 
 
 def test_a_second_start_is_refused_in_one_line(embedded: Embedded) -> None:
+    log = embedded.workspace.log("supervisor")
+    before = log.read_text()
     refused = embedded.deploy("--detach")
+    assert log.read_text().startswith(before), "it is the running stack's log"
     lines = (refused.stdout + refused.stderr).splitlines()
     assert refused.returncode == 1
     assert len(lines) == 1
@@ -147,7 +151,7 @@ def test_a_taken_port_is_named_with_the_setting_that_moves_it(embedded: Embedded
     assert lines == [f"port {port} (agent API) is taken: set EMBEDDED_API_PORT to a free one"]
 
 
-@pytest.mark.parametrize("name", ["auth", "model", "api", "site", "postgres"])
+@pytest.mark.parametrize("name", ["auth", "model", "api", "site", "postgres", "stripe"])
 def test_a_killed_part_comes_back_by_itself(embedded: Embedded, name: str) -> None:
     killed = embedded.processes()[name]
     os.kill(killed.pid, signal.SIGKILL)
@@ -197,8 +201,10 @@ def test_ctrl_c_stops_everything_that_runs_in_the_foreground(embedded: Embedded)
 
 def test_fresh_starts_with_new_data_and_new_secrets(embedded: Embedded) -> None:
     before = embedded.env()
+    embedded.deploy("--down")
     started = embedded.deploy("--detach", "--fresh")
     assert started.returncode == 0, started.stdout + started.stderr
+    assert "Ready after" in embedded.workspace.log("supervisor").read_text().rpartition("starting Postgres")[2]
     assert embedded.env()["SUPABASE_JWT_SECRET"] != before["SUPABASE_JWT_SECRET"]
     assert embedded.profile()["tokens"] == 10
 
