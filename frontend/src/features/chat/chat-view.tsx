@@ -4,12 +4,11 @@ import { Waiting } from "@/components/ui/spinner"
 import { Composer, type ComposerHandle } from "@/features/chat/composer"
 import { settleDraft } from "@/features/chat/draft"
 import { EmptyChat } from "@/features/chat/empty-chat"
-import type { Failure } from "@/features/chat/failures"
+import { isGone, type Failure } from "@/features/chat/failures"
 import { FailureNotice } from "@/features/chat/failure-notice"
 import { AnswerAnnouncer, MessageList, ScrollToEnd } from "@/features/chat/message-list"
 import { useConversation } from "@/features/chat/use-conversation"
 import { useCountdown } from "@/features/chat/use-countdown"
-import { ApiError } from "@/lib/errors"
 import { MessageSquareDashed, ServerCrash } from "lucide-react"
 import { useRef } from "react"
 import { Link } from "react-router"
@@ -31,10 +30,9 @@ type ChatViewProps = {
 }
 
 function LoadFailure({ error, onRetry }: { error: Error; onRetry: () => void }) {
-  const isGone = error instanceof ApiError && error.status === 404
   return (
     <div className="mx-auto max-w-lg px-5 pt-16">
-      {isGone ? (
+      {isGone(error) ? (
         <Notice
           icon={MessageSquareDashed}
           title="There is no such conversation"

@@ -106,6 +106,18 @@ export function FailureNotice({ failure, isBusy, onRetry, onWatch, onDismiss }: 
           The conversation or message was deleted meanwhile. Nothing was charged.
         </Notice>
       )
+    case "mixed-up":
+      return (
+        <Notice icon={MessageSquareDashed} tone="warn" title="This was not sent" onDismiss={onDismiss} actions={retry("Send again")}>
+          It was taken for an earlier question. Nothing was charged, and your question is in the box below.
+        </Notice>
+      )
+    case "unavailable":
+      return (
+        <Notice icon={ServerCrash} tone="warn" title="Your question did not get through" onDismiss={onDismiss} actions={retry("Try again")}>
+          {failure.message} It is in the box below; sending it again is never charged twice.
+        </Notice>
+      )
     case "server":
       return (
         <Notice icon={ServerCrash} tone="danger" title="Something went wrong on our side" onDismiss={onDismiss} actions={retry("Try again")}>

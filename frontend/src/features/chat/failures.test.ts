@@ -1,13 +1,36 @@
-import { describeFailure, parseStreamError, wasNotAccepted } from "@/features/chat/failures"
+import { describeFailure, isGone, parseStreamError, wasNotAccepted } from "@/features/chat/failures"
 import { ApiError, NetworkError } from "@/lib/errors"
 import { describe, expect, test } from "vitest"
 
-const refusal = (status: number, details: { retryAfterSeconds?: number; requestId?: string } = {}) =>
+const refusal = (status: number, details: { code?: string; retryAfterSeconds?: number; requestId?: string } = {}) =>
   new ApiError({ status, code: "some_code", message: "Words.", ...details })
 const before = { accepted: false, released: false }
 const NOW = 1_000_000
 
 describe("describeFailure", () => {
+  test.each([
+    ["unauthorized", 401, { kind: "signed-out" }],
+    ["account_not_found", 401, { kind: "signed-out" }],
+    ["insufficient_tokens", 402, { kind: "no-tokens" }],
+    ["conversation_not_found", 404, { kind: "gone" }],
+    ["message_not_found", 404, { kind: "gone" }],
+    ["run_in_progress", 409, { kind: "busy" }],
+    ["request_id_conflict", 409, { kind: "mixed-up" }],
+    ["message_too_large", 413, { kind: "too-long" }],
+    ["invalid_request", 422, { kind: "invalid", message: "Words." }],
+    ["rate_limited", 429, { kind: "rate-limit", retryAt: NOW + 30_000 }],
+    ["database_unavailable", 503, { kind: "unavailable", message: "Words." }],
+    ["auth_unavailable", 503, { kind: "unavailable", message: "Words." }],
+    ["server_busy", 503, { kind: "unavailable", message: "Words." }],
+    ["internal_error", 500, { kind: "server", reference: null }],
+  ])("%s", (code, status, failure) => {
+    expect(describeFailure(refusal(status, { code }), before, NOW)).toEqual(failure)
+  })
+
+  test("the code counts for more than the status", () => {
+    expect(describeFailure(refusal(400, { code: "insufficient_tokens" }), before)).toEqual({ kind: "no-tokens" })
+  })
+
   test.each([
     [401, { kind: "signed-out" }],
     [402, { kind: "no-tokens" }],
@@ -17,7 +40,7 @@ describe("describeFailure", () => {
     [422, { kind: "invalid", message: "Words." }],
     [500, { kind: "server", reference: null }],
     [503, { kind: "server", reference: null }],
-  ])("status %i", (status, failure) => {
+  ])("status %i with a code that is not known here", (status, failure) => {
     expect(describeFailure(refusal(status), before, NOW)).toEqual(failure)
   })
 
@@ -46,6 +69,12 @@ describe("describeFailure", () => {
     const failure = describeFailure(new Error("SECRET at line 3"), before)
     expect(JSON.stringify(failure)).not.toContain("SECRET")
   })
+})
+
+test("what is gone is told from what cannot be read just now", () => {
+  expect(isGone(refusal(404, { code: "conversation_not_found" }))).toBe(true)
+  expect(isGone(refusal(503, { code: "database_unavailable" }))).toBe(false)
+  expect(isGone(new NetworkError())).toBe(false)
 })
 
 test.each(["", "plain words", "null", "[]", '{"code":1}'])("parseStreamError(%j) is null", (text) => {

@@ -12,6 +12,10 @@ export type Failure =
   /** The line went away in mid-answer and did not come back; the answer goes on without us. */
   | { kind: "lost" }
   | { kind: "server"; reference: string | null }
+  /** Something the server stands on is away, or it is full: the same again in a moment may well work. */
+  | { kind: "unavailable"; message: string }
+  /** The request id belongs to another question; the next attempt gets a new one. */
+  | { kind: "mixed-up" }
   | { kind: "busy" }
   | { kind: "too-long" }
   | { kind: "invalid"; message: string }
@@ -31,25 +35,58 @@ export function parseStreamError(errorText: string): { code: string; message: st
   }
 }
 
+type Kind = Exclude<Failure["kind"], "answer" | "lost" | "offline">
+
+const KIND_BY_CODE: Record<string, Kind> = {
+  unauthorized: "signed-out",
+  account_not_found: "signed-out",
+  insufficient_tokens: "no-tokens",
+  conversation_not_found: "gone",
+  message_not_found: "gone",
+  run_in_progress: "busy",
+  request_id_conflict: "mixed-up",
+  message_too_large: "too-long",
+  invalid_request: "invalid",
+  rate_limited: "rate-limit",
+  database_unavailable: "unavailable",
+  auth_unavailable: "unavailable",
+  server_busy: "unavailable",
+}
+
+/** For a code that is not known here, and for what stands between us and the server and knows no codes. */
+const KIND_BY_STATUS: Record<number, Kind> = {
+  401: "signed-out",
+  402: "no-tokens",
+  404: "gone",
+  409: "busy",
+  413: "too-long",
+  422: "invalid",
+  429: "rate-limit",
+}
+
+function kindOf({ code, status }: ApiError): Kind {
+  const byCode = Object.hasOwn(KIND_BY_CODE, code) ? KIND_BY_CODE[code] : undefined
+  return byCode ?? KIND_BY_STATUS[status] ?? "server"
+}
+
 function describeRefusal(error: ApiError, now: number): Failure {
-  switch (error.status) {
-    case 401:
-      return { kind: "signed-out" }
-    case 402:
-      return { kind: "no-tokens" }
-    case 404:
-      return { kind: "gone" }
-    case 409:
-      return { kind: "busy" }
-    case 413:
-      return { kind: "too-long" }
-    case 422:
-      return { kind: "invalid", message: error.message }
-    case 429:
-      return { kind: "rate-limit", retryAt: now + (error.retryAfterSeconds ?? RETRY_AFTER_SECONDS_DEFAULT) * 1000 }
+  const kind = kindOf(error)
+  switch (kind) {
+    case "rate-limit":
+      return { kind, retryAt: now + (error.retryAfterSeconds ?? RETRY_AFTER_SECONDS_DEFAULT) * 1000 }
+    case "invalid":
+    case "unavailable":
+      return { kind, message: error.message }
+    case "server":
+      return { kind, reference: error.requestId }
     default:
-      return { kind: "server", reference: error.requestId }
+      return { kind }
   }
+}
+
+/** Whether what was asked for does not exist, or not for this account. */
+export function isGone(error: unknown): boolean {
+  return error instanceof ApiError && kindOf(error) === "gone"
 }
 
 export type TurnProgress = {
