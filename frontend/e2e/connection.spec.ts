@@ -1,5 +1,5 @@
 import type { Page } from "@playwright/test"
-import { ask, balance, composer, expect, lastTurnOf, ledgerOf, liveAnswer, questions, settledAnswers, signUp, test as base } from "./support/app"
+import { ask, askAndWait, balance, composer, expect, lastTurnOf, ledgerOf, liveAnswer, questions, settledAnswers, signUp, test as base } from "./support/app"
 import { Cable } from "./support/cable"
 
 const test = base.extend<{ cable: Cable; page: Page }>({
@@ -72,3 +72,28 @@ test("when the line stays away the question goes back to the composer and can be
   await expect(composer(page)).toHaveValue("")
   expect(await ledgerOf(account.email)).toEqual(["signup_bonus 10", "consumption -1"])
 })
+
+for (const [place, earlier] of [
+  ["a new conversation", 0],
+  ["a conversation that is there", 1],
+] as const) {
+  test(`in ${place}, a stop that arrives before its question stops it all the same`, async ({ page, cable }) => {
+    const account = await signUp(page)
+    if (earlier > 0) await askAndWait(page, "[[echo]] start")
+    const letPass = cable.hold((method, path) => method === "POST" && path === "/api/pydantic-agent")
+    await ask(page, "[[hang]] go")
+    const tooEarly = page.waitForResponse((response) => response.url().endsWith("/stop"))
+    await page.getByRole("button", { name: "Stop", exact: true }).click()
+    expect((await tooEarly).status()).toBe(earlier > 0 ? 202 : 404)
+    await expect(page.getByRole("button", { name: "Stopping" })).toBeDisabled()
+    await expect(questions(page)).toHaveCount(earlier + 1)
+    letPass()
+
+    await expect(page.getByText("No answer came. Your token was returned.")).toBeVisible()
+    expect(await lastTurnOf(account.email)).toBe("released")
+    expect((await ledgerOf(account.email)).slice(-2)).toEqual(["consumption -1", "release 1"])
+    await expect(page.getByRole("button", { name: "Send", exact: true })).toBeVisible()
+    await expect(questions(page)).toHaveCount(earlier + 1)
+    await expect(composer(page)).toHaveValue("")
+  })
+}

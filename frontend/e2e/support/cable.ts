@@ -1,13 +1,16 @@
-import { createServer, request as forward, type Server } from "node:http"
+import { createServer, request as forward, type IncomingMessage, type Server, type ServerResponse } from "node:http"
 import type { AddressInfo, Socket } from "node:net"
 
+type IsMeant = (method: string, path: string) => boolean
+
 /**
- * A network cable between the browser and the stack that can be cut: a plain HTTP proxy. The
+ * A network cable between the browser and the stack that can be cut, or be slow: a plain HTTP proxy. The
  * browser's own offline mode leaves running responses alone; this breaks them as a tunnel would.
  */
 export class Cable {
   private readonly sockets = new Set<Socket>()
   private isCut = false
+  private held: { isMeant: IsMeant; passed: Promise<void> } | null = null
   private readonly server: Server
 
   private constructor(server: Server) {
@@ -23,17 +26,23 @@ export class Cable {
   }
 
   static async lay(): Promise<Cable> {
-    const server = createServer((incoming, outgoing) => {
-      const onward = forward(incoming.url ?? "", { method: incoming.method, headers: incoming.headers }, (answer) => {
-        outgoing.writeHead(answer.statusCode ?? 502, answer.headers)
-        answer.pipe(outgoing)
-      })
-      onward.on("error", () => outgoing.destroy())
-      outgoing.on("close", () => onward.destroy())
-      incoming.pipe(onward)
-    })
+    const server = createServer()
+    const cable = new Cable(server)
+    server.on("request", (incoming: IncomingMessage, outgoing: ServerResponse) => void cable.carry(incoming, outgoing))
     await new Promise<void>((resolve) => server.listen(0, "127.0.0.1", resolve))
-    return new Cable(server)
+    return cable
+  }
+
+  private async carry(incoming: IncomingMessage, outgoing: ServerResponse): Promise<void> {
+    const { method = "", url = "", headers } = incoming
+    if (this.held?.isMeant(method, new URL(url).pathname)) await this.held.passed
+    const onward = forward(url, { method, headers }, (answer) => {
+      outgoing.writeHead(answer.statusCode ?? 502, answer.headers)
+      answer.pipe(outgoing)
+    })
+    onward.on("error", () => outgoing.destroy())
+    outgoing.on("close", () => onward.destroy())
+    incoming.pipe(onward)
   }
 
   get address(): string {
@@ -47,6 +56,16 @@ export class Cable {
 
   mend(): void {
     this.isCut = false
+  }
+
+  /** Keeps the requests that are meant on their way, until the returned function lets them arrive. */
+  hold(isMeant: IsMeant): () => void {
+    let arrive: () => void = () => undefined
+    this.held = { isMeant, passed: new Promise((resolve) => (arrive = resolve)) }
+    return () => {
+      this.held = null
+      arrive()
+    }
   }
 
   async remove(): Promise<void> {

@@ -19,7 +19,7 @@ async function send(url: string, init: RequestInit): Promise<Response> {
 function client(options: { attemptsMax?: number } = {}) {
   const links: string[] = []
   const resilient = createResilientFetch({
-    attachUrl: (after) => `${server.url}/stream?after=${after}`,
+    attachUrl: (after, requestId) => `${server.url}/stream?after=${after}&request_id=${requestId}`,
     onLinkChange: (link) => {
       if (links.at(-1) !== link) links.push(link)
     },
@@ -59,7 +59,7 @@ describe("createResilientFetch", () => {
     })
     const { ask, links } = client()
     expect(await (await ask()).text()).toBe(event(1, delta("a")) + event(2, delta("b")) + event(3, finish))
-    expect(server.requests.map((request) => request.url)).toEqual(["/", "/stream?after=1"])
+    expect(server.requests.map((request) => request.url)).toEqual(["/", "/stream?after=1&request_id=r1"])
     expect(links).toEqual(["up", "down", "up"])
   })
 
@@ -122,6 +122,32 @@ describe("createResilientFetch", () => {
     })
     expect(await (await client().ask()).text()).toBe(failed)
     expect(server.requests).toHaveLength(1)
+  })
+
+  test("an answer joined without knowing its turn is joined again by the turn its start named", async () => {
+    const start = event(1, { type: "start", messageMetadata: { request_id: "r7" } })
+    server = await startServer((_request, response, earlier) => {
+      beginEventStream(response)
+      if (earlier === 0) response.write(start, () => response.destroy())
+      else response.end(event(2, finish))
+    })
+    const joined = await client().resilient(`${server.url}/stream?after=0`)
+    expect(await joined.text()).toBe(start + event(2, finish))
+    expect(server.requests.map((request) => request.url)).toEqual(["/stream?after=0", "/stream?after=1&request_id=r7"])
+  })
+
+  test("the answer of another turn is never spliced in", async () => {
+    server = await startServer((request, response, earlier) => {
+      const asked = new URL(request.url ?? "", server.url).searchParams.get("request_id")
+      if (earlier > 0 && asked === "r1") {
+        response.writeHead(204).end()
+        return
+      }
+      beginEventStream(response)
+      if (earlier === 0) response.write(event(1, delta("a")), () => response.destroy())
+      else response.end(event(2, delta("another turn's words")) + event(3, finish))
+    })
+    expect(await (await client().ask()).text()).toBe(event(1, delta("a")))
   })
 
   test("nothing to attach to is passed on as it is", async () => {

@@ -10,8 +10,8 @@ import { backoff, waitOrOnline } from "@/lib/wait"
  * the event after the last one seen. The transport above reads one unbroken stream.
  */
 export type ResilientFetchOptions = {
-  /** Where to attach to the running answer, from the event after `after`. */
-  attachUrl: (after: number) => string
+  /** Where to attach to the answer of a turn, from the event after `after`. */
+  attachUrl: (after: number, requestId: string | null) => string
   onLinkChange: (link: "up" | "down") => void
   fetch?: (url: string, init: RequestInit) => Promise<Response>
   attemptsMax?: number
@@ -23,17 +23,23 @@ const IDLE_MS = 60_000
 
 const LAST_TYPES = new Set(["finish", "error"])
 
-/** Whether nothing can follow. `abort` is not last: `finish` with the balance comes after it. */
-function isLastEvent(data: string): boolean {
-  if (data === "[DONE]") return true
-  if (!data.startsWith("{")) return false
+type Part = { type?: unknown; request_id?: unknown; messageMetadata?: { request_id?: unknown } | null }
+
+function parse(data: unknown): Part {
+  if (typeof data !== "string" || !data.startsWith("{")) return {}
   try {
-    const part = JSON.parse(data) as { type?: unknown }
-    return typeof part.type === "string" && LAST_TYPES.has(part.type)
+    return JSON.parse(data) as Part
   } catch {
-    return false
+    return {}
   }
 }
+
+/** Whether nothing can follow. `abort` is not last: `finish` with the balance comes after it. */
+function isLast(data: string, part: Part): boolean {
+  return data === "[DONE]" || (typeof part.type === "string" && LAST_TYPES.has(part.type))
+}
+
+const textOrNull = (value: unknown): string | null => (typeof value === "string" ? value : null)
 
 export function createResilientFetch(options: ResilientFetchOptions) {
   const send = options.fetch ?? authorizedFetch
@@ -56,8 +62,10 @@ export function createResilientFetch(options: ResilientFetchOptions) {
     }
   }
 
-  function outlive(first: Response, signal: AbortSignal, leave: () => void): ReadableStream<Uint8Array> {
+  function outlive(first: Response, asked: string | null, signal: AbortSignal, leave: () => void): ReadableStream<Uint8Array> {
     const encoder = new TextEncoder()
+    // Events are numbered within a turn: without it, the next turn's events would continue this answer.
+    let requestId = asked
     let lastId = 0
     let isOver = false
     let attempts = 0
@@ -72,14 +80,16 @@ export function createResilientFetch(options: ResilientFetchOptions) {
           if (id <= lastId) continue
           lastId = id
         }
-        isOver ||= isLastEvent(event.data)
+        const part = parse(event.data)
+        if (part.type === "start") requestId ??= textOrNull(part.messageMetadata?.request_id)
+        isOver ||= isLast(event.data, part)
         sink.enqueue(encoder.encode(event.raw))
       }
     }
 
     async function pump(sink: ReadableStreamDefaultController<Uint8Array>) {
       let response = first
-      // 204: settled while nobody listened. Browsers give even that an (empty) body.
+      // 204: settled while nobody listened; the caller reads what was stored. Browsers give even that an (empty) body.
       while (response.body && response.status !== 204) {
         try {
           await forward(response.body, sink)
@@ -92,7 +102,8 @@ export function createResilientFetch(options: ResilientFetchOptions) {
         await waitOrOnline(backoffMs(attempts), signal)
         signal.throwIfAborted()
         attempts += 1
-        response = await connect(options.attachUrl(lastId), { headers: { accept: "text/event-stream" } }, signal, attempts)
+        const url = options.attachUrl(lastId, requestId)
+        response = await connect(url, { headers: { accept: "text/event-stream" } }, signal, attempts)
       }
       options.onLinkChange("up")
       sink.close()
@@ -114,6 +125,7 @@ export function createResilientFetch(options: ResilientFetchOptions) {
     const response = await connect(url, init, signal, 0)
     options.onLinkChange("up")
     if (response.status === 204 || !response.body) return response
-    return new Response(outlive(response, signal, () => leaving.abort()), { status: response.status, headers: response.headers })
+    const body = outlive(response, textOrNull(parse(init.body).request_id), signal, () => leaving.abort())
+    return new Response(body, { status: response.status, headers: response.headers })
   }
 }

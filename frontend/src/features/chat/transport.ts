@@ -6,7 +6,10 @@ import { DefaultChatTransport } from "ai"
 /** The AI SDK's own transport, told how this API is spoken to. */
 export function createTransport(sessionId: string, onLinkChange: (link: "up" | "down") => void) {
   const { agentEndpoint } = getConfig()
-  const attachUrl = (after: number) => `${agentEndpoint}/${encodeURIComponent(sessionId)}/stream?after=${after}`
+  const attachUrl = (after: number, requestId: string | null) => {
+    const query = new URLSearchParams({ after: String(after), ...(requestId === null ? {} : { request_id: requestId }) })
+    return `${agentEndpoint}/${encodeURIComponent(sessionId)}/stream?${query.toString()}`
+  }
   return new DefaultChatTransport<ChatMessage>({
     api: agentEndpoint,
     fetch: createResilientFetch({ attachUrl, onLinkChange }),
@@ -14,6 +17,9 @@ export function createTransport(sessionId: string, onLinkChange: (link: "up" | "
       const sent = questionToSend(messages)
       return { body: { ...body, id, trigger, messageId, messages: sent ? [sent.question] : [], parent_id: sent?.parentId } }
     },
-    prepareReconnectToStreamRequest: () => ({ api: attachUrl(0), headers: { accept: "text/event-stream" } }),
+    prepareReconnectToStreamRequest: ({ body }) => ({
+      api: attachUrl(0, typeof body?.request_id === "string" ? body.request_id : null),
+      headers: { accept: "text/event-stream" },
+    }),
   })
 }

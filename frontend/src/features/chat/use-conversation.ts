@@ -3,6 +3,7 @@ import { textOf, type ChatMessage, type ChatMetadata } from "@/features/chat/mes
 import { createTransport } from "@/features/chat/transport"
 import { useStoredMessages } from "@/features/chat/use-stored-messages"
 import { stopAnswer } from "@/lib/api/conversations"
+import { ApiError } from "@/lib/errors"
 import { wait } from "@/lib/wait"
 import { useChat } from "@ai-sdk/react"
 import { useEffect, useEffectEvent, useMemo, useRef, useState } from "react"
@@ -25,10 +26,37 @@ type Options = {
   onTurnEnd: () => void
 }
 
-/** What the SDK's callbacks told about the turn that is being followed. */
-type Outcome = { error: Error | null; metadata: ChatMetadata | undefined; hasEnded: boolean; isAbort: boolean }
+/** What the SDK's callbacks told about the turn that is being followed, and whether it is to be stopped. */
+type Turn = {
+  /** The request id, where it was asked from this page and may thus still be on its way to the server. */
+  askedAs: string | null
+  hasStarted: boolean
+  isStopWanted: boolean
+  error: Error | null
+  metadata: ChatMetadata | undefined
+  hasEnded: boolean
+  isAbort: boolean
+}
 
-const noOutcome = (): Outcome => ({ error: null, metadata: undefined, hasEnded: false, isAbort: false })
+const newTurn = (askedAs: string | null): Turn => ({
+  askedAs,
+  hasStarted: false,
+  isStopWanted: false,
+  error: null,
+  metadata: undefined,
+  hasEnded: false,
+  isAbort: false,
+})
+
+/** Whether there was something to stop. A conversation that has had no turn yet does not exist. */
+async function stopRunning(sessionId: string): Promise<boolean> {
+  try {
+    return (await stopAnswer(sessionId)).status === "stopping"
+  } catch (error) {
+    if (error instanceof ApiError && error.code === "conversation_not_found") return false
+    throw error
+  }
+}
 
 const STOP_PATIENCE_MS = 8_000
 const UNATTACHABLE_POLL_MS = 2_000
@@ -42,7 +70,7 @@ export function useConversation(options: Options) {
   const [failure, setFailure] = useState<Failure | null>(null)
   const [isAttaching, setIsAttaching] = useState(false)
   const [isStopping, setIsStopping] = useState(false)
-  const outcome = useRef(noOutcome())
+  const turn = useRef(newTurn(null))
   const isAnnounced = useRef(false)
   const unsent = useRef<{ action: Action; requestId: string } | null>(null)
 
@@ -53,12 +81,12 @@ export function useConversation(options: Options) {
     generateId: () => crypto.randomUUID(),
     throttle: RENDER_INTERVAL_MS,
     onError: (cause) => {
-      outcome.current.error = cause
+      turn.current.error = cause
     },
     onFinish: ({ message, isAbort }) => {
-      outcome.current.metadata = message.metadata
-      outcome.current.hasEnded = true
-      outcome.current.isAbort = isAbort
+      turn.current.metadata = message.metadata
+      turn.current.hasEnded = true
+      turn.current.isAbort = isAbort
     },
   })
   const isRunning = chat.status === "submitted" || chat.status === "streaming"
@@ -71,16 +99,16 @@ export function useConversation(options: Options) {
     isBusy,
     messages: chat.messages,
     setMessages: chat.setMessages,
-    onRunning: () => void attach(),
+    onRunning: (requestId) => void attach(requestId),
   })
 
   /** Runs one turn to its end and sees to what it leaves behind. */
-  async function follow(turn: () => Promise<void>): Promise<Failure | null> {
-    outcome.current = noOutcome()
-    await turn()
+  async function follow(next: Turn, begin: () => Promise<void>): Promise<Failure | null> {
+    turn.current = next
+    await begin()
     setLink("up")
     setIsStopping(false)
-    const { error, metadata } = outcome.current
+    const { error, metadata } = next
     // The last figure comes with the end, too late for a render in which the turn still runs.
     if (metadata?.balance !== undefined) options.onBalance(metadata.balance)
     if (error === null) return null
@@ -101,14 +129,17 @@ export function useConversation(options: Options) {
     setFailure(null)
     isAnnounced.current = false
     options.onStart()
-    const found = await follow(() => {
+    const asked = newTurn(requestId)
+    const found = await follow(asked, () => {
       if (action.kind === "regenerate") return chat.regenerate({ messageId: action.messageId, ...settings })
       const messageId = action.kind === "edit" ? action.messageId : undefined
       return chat.sendMessage({ text: action.text, messageId }, settings)
     })
     // Left or stopped before the server had answered a word: as far as is known here, nothing was asked.
-    const isWithdrawn = outcome.current.isAbort && outcome.current.metadata?.request_id === undefined
+    const isWithdrawn = asked.isAbort && asked.metadata?.request_id === undefined
     if (isWithdrawn || (found && wasNotAccepted(found))) {
+      // Asked under this id again it would be refused forever.
+      if (found?.kind === "mixed-up") unsent.current = { action, requestId: crypto.randomUUID() }
       chat.setMessages(before)
       chat.clearError()
       options.onRefused(action.kind === "regenerate" ? "" : action.text, found)
@@ -133,15 +164,16 @@ export function useConversation(options: Options) {
   }
 
   /** Joins the answer that the server is writing, from its first word. */
-  async function attach(): Promise<void> {
+  async function attach(requestId: string): Promise<void> {
     if (isBusy) return
     setIsAttaching(true)
     // That another answer is in the way stays true until it is whole.
     setFailure((current) => (current?.kind === "busy" ? current : null))
     try {
-      await follow(() => chat.resumeStream())
+      const joined = newTurn(null)
+      await follow(joined, () => chat.resumeStream({ body: { request_id: requestId } }))
       // Nothing to join: it ended meanwhile, or another machine writes it and has nothing yet.
-      if (!outcome.current.hasEnded && outcome.current.error === null) await wait(UNATTACHABLE_POLL_MS)
+      if (!joined.hasEnded && joined.error === null) await wait(UNATTACHABLE_POLL_MS)
     } finally {
       setIsAttaching(false)
     }
@@ -150,10 +182,19 @@ export function useConversation(options: Options) {
   }
 
   async function stop(): Promise<void> {
+    const stopped = turn.current
+    const hadStarted = stopped.hasStarted
     setIsStopping(true)
     try {
-      const { status } = await stopAnswer(sessionId)
-      if (status === "idle") await chat.stop()
+      const isTold = await stopRunning(sessionId)
+      if (turn.current !== stopped) return
+      if (!isTold && stopped.askedAs !== null && !hadStarted && !stopped.hasEnded) {
+        // The question is still on its way, and would be answered and charged if this page only looked away.
+        if (stopped.hasStarted) await stop()
+        else stopped.isStopWanted = true
+        return
+      }
+      if (!isTold) await chat.stop()
     } catch {
       // The answer goes on where we cannot reach it; this page at least stops reading.
       await chat.stop()
@@ -168,6 +209,21 @@ export function useConversation(options: Options) {
   useEffect(() => {
     if (chat.status === "streaming") announceStart()
   }, [chat.status])
+
+  // The SDK calls it streaming from the first content on; the turn begins before, with its `start` part.
+  const newest = chat.messages.at(-1)
+  const answering = isRunning && newest?.role === "assistant" ? newest.metadata?.request_id : undefined
+  const noticeStart = useEffectEvent((requestId: string) => {
+    // Not when an answer that is being replaced is still on screen.
+    if (turn.current.askedAs !== requestId) return
+    turn.current.hasStarted = true
+    if (!turn.current.isStopWanted) return
+    turn.current.isStopWanted = false
+    void stop()
+  })
+  useEffect(() => {
+    if (answering) noticeStart(answering)
+  }, [answering])
 
   // Asked in another tab: reading the stored messages finds the turn and joins it.
   const lookForTurn = useEffectEvent(() => {

@@ -13,7 +13,7 @@ type Options = {
   messages: ChatMessage[]
   setMessages: (messages: ChatMessage[] | ((messages: ChatMessage[]) => ChatMessage[])) => void
   /** A turn runs that this page does not show yet. */
-  onRunning: () => void
+  onRunning: (requestId: string) => void
 }
 
 /** Keeps the messages on screen in step with the stored ones, by page, whenever no turn runs here. */
@@ -32,7 +32,7 @@ export function useStoredMessages(options: Options) {
     const merged = mergeNewestPage(options.messages, before, data)
     options.setMessages(merged.messages)
     setBefore(merged.before)
-    if (data.running_request_id !== null) options.onRunning()
+    if (data.running_request_id !== null) options.onRunning(data.running_request_id)
   })
   useEffect(() => apply(), [data, dataUpdatedAt, isBusy])
 
