@@ -10,7 +10,7 @@ export type Account = { email: string; password: string; name: string }
 export const PASSWORD = "correct-horse-7"
 
 export function newAccount(): Account {
-  return { email: `${randomUUID()}@example.com`, password: PASSWORD, name: "Mara Lindt" }
+  return { email: `${randomUUID()}@example.com`, password: PASSWORD, name: "Test Person" }
 }
 
 const LOOPBACK = new Set(["localhost", "127.0.0.1", "[::1]"])
@@ -93,6 +93,17 @@ export async function expireTokens(email: string): Promise<void> {
     client.query(
       "update public.token_grants set expires_at = now() where user_id = (select id from public.user_profiles where email = $1)",
       [email],
+    ),
+  )
+}
+
+/** Makes every turn of an account begin this long ago, all in one moment. */
+export async function moveTurnsBack(email: string, seconds: number): Promise<void> {
+  await withDatabase((client) =>
+    client.query(
+      `update public.requests set timestamp = now() - make_interval(secs => $2)
+       where user_id = (select id from public.user_profiles where email = $1)`,
+      [email, seconds],
     ),
   )
 }
