@@ -1,13 +1,15 @@
 import { existsSync, readFileSync } from "node:fs"
+import { resolve } from "node:path"
 import { fileURLToPath } from "node:url"
 
 export type Stack = { siteUrl: string; apiUrl: string; authUrl: string; databaseUrl: string; stripeUrl: string; stripeKey: string }
 
 export const repository = fileURLToPath(new URL("../../../", import.meta.url))
 
+/** `deploy.py` runs in the repository's root, so that is what a relative folder is relative to. */
 function environmentFile(): string {
-  if (process.env.EMBEDDED_ENV_FILE) return process.env.EMBEDDED_ENV_FILE
-  return `${process.env.EMBEDDED_STATE_DIR ?? `${repository}.embedded`}/env`
+  if (process.env.EMBEDDED_STACK_ENV) return resolve(repository, process.env.EMBEDDED_STACK_ENV)
+  return resolve(repository, process.env.EMBEDDED_STATE_DIR ?? ".embedded", "env")
 }
 
 /** Where the embedded stack listens, from the file it writes; null when it was never started. */
