@@ -8,7 +8,7 @@ import httpx2
 import pytest
 
 from agent_api.agent.joining import WIDENED_WINDOW_SECONDS_MAX, Crowd, JoiningTransport
-from agent_api.agent.pacing import Pace, PacedTransport, pace_of
+from agent_api.agent.pacing import Pace, PacedTransport, Turnstile, pace_of
 
 Serve = Callable[[asyncio.StreamReader, asyncio.StreamWriter], Awaitable[None]]
 HEAD = b"HTTP/1.1 200 OK\r\ncontent-type: text/event-stream\r\ntransfer-encoding: chunked\r\n\r\n"
@@ -117,3 +117,41 @@ async def test_a_question_over_a_connection_that_is_being_closed_is_asked_again(
         assert b"answer" in await response.aread()
         await response.aclose()
     assert len(asked) == 2
+
+
+async def test_a_turnstile_lets_a_few_through_and_waits_for_nobody_forever() -> None:
+    turnstile = Turnstile(2)
+    passed: list[int] = []
+    done = [asyncio.Event() for _ in range(4)]
+
+    async def ask(number: int) -> None:
+        async with turnstile.passing():
+            passed.append(number)
+            await done[number].wait()
+
+    async with asyncio.timeout(10):
+        tasks = [asyncio.create_task(ask(number)) for number in range(4)]
+        await asyncio.sleep(0)
+        assert passed == [0, 1]
+        done[0].set()
+        await tasks[0]
+        await asyncio.sleep(0)
+        assert passed == [0, 1, 2]
+        # 1 and 2 never end by themselves, and give their places up.
+        done[3].set()
+        await tasks[3]
+        assert passed == [0, 1, 2, 3]
+        done[1].set()
+        done[2].set()
+        await asyncio.gather(*tasks)
+        # A place is given back once: two at a time, as before.
+        async with turnstile.passing(), turnstile.passing():
+            waiting = asyncio.ensure_future(anext(aiter(_passing(turnstile))))
+            await asyncio.sleep(0)
+            assert not waiting.done()
+        await waiting
+
+
+async def _passing(turnstile: Turnstile) -> AsyncGenerator[None]:
+    async with turnstile.passing():
+        yield

@@ -6,7 +6,8 @@ rests, chunks gather in the kernel, and the next read brings all of them. The on
 
 import asyncio
 import ssl
-from collections.abc import Iterable
+from collections.abc import AsyncGenerator, Iterable
+from contextlib import asynccontextmanager
 from typing import Any, cast
 
 import httpcore2
@@ -17,6 +18,9 @@ log = structlog.stdlib.get_logger(__name__)
 
 WAITED_SECONDS = 0.001
 """A read that took longer had to wait for the network: nothing is left to be read."""
+STARTS_AT_ONCE = 8
+START_SECONDS_MAX = 0.1
+"""At least STARTS_AT_ONCE questions go out in this time, however slow the model is."""
 
 
 class Pace:
@@ -103,11 +107,42 @@ class _PacedBackend(httpcore2.AsyncNetworkBackend):
         await self._inner.sleep(seconds)
 
 
+class Turnstile:
+    """Lets a few questions out at once, in the order of their coming.
+
+    Without it, hundreds that arrive together share the processor until every one of them runs into its connect
+    timeout. Who waits for a slow model gives the place up, so that a slow model slows nobody down.
+    """
+
+    def __init__(self, at_once: int) -> None:
+        self._places = asyncio.Semaphore(at_once)
+
+    @asynccontextmanager
+    async def passing(self) -> AsyncGenerator[None]:
+        """Hold a place while the block runs, but for START_SECONDS_MAX at most."""
+        await self._places.acquire()
+        holds = True
+
+        def give_up() -> None:
+            nonlocal holds
+            if holds:
+                holds = False
+                self._places.release()
+
+        timer = asyncio.get_running_loop().call_later(START_SECONDS_MAX, give_up)
+        try:
+            yield
+        finally:
+            timer.cancel()
+            give_up()
+
+
 class PacedTransport(httpx2.AsyncHTTPTransport):
     """httpx's own transport over connections that have a pace."""
 
     def __init__(self, *, connections_max: int, keep_alive_max: int, keep_alive_seconds: float) -> None:
         super().__init__()
+        self._starts = Turnstile(STARTS_AT_ONCE)
         self._pool = httpcore2.AsyncConnectionPool(
             ssl_context=httpx2.create_ssl_context(),
             max_connections=connections_max,
@@ -117,6 +152,10 @@ class PacedTransport(httpx2.AsyncHTTPTransport):
         )
 
     async def handle_async_request(self, request: httpx2.Request) -> httpx2.Response:
+        async with self._starts.passing():
+            return await self._ask(request)
+
+    async def _ask(self, request: httpx2.Request) -> httpx2.Response:
         try:
             return await super().handle_async_request(request)
         except (httpx2.ReadError, httpx2.RemoteProtocolError) as error:
