@@ -3,6 +3,7 @@
 from collections.abc import Sequence
 from dataclasses import dataclass, fields
 from statistics import median
+from typing import Any
 
 CPU_MS_MAX = 12.0
 CPU_OF_PEER_MAX = 1 / 4
@@ -24,6 +25,8 @@ class Round:
     slowest_of_median: float
     generator_busy: float
     """Share of one core that the load generator used."""
+    broken: float = 0
+    """Answers that were refused or broke off; all other figures are of the complete ones."""
 
 
 def percentile(values: Sequence[float], share: float) -> float:
@@ -32,9 +35,10 @@ def percentile(values: Sequence[float], share: float) -> float:
     return ordered[min(len(ordered) - 1, int(share * len(ordered)))]
 
 
-def make_round(result: dict[str, list[float]], *, wall_seconds: float, busy: float, cpu_seconds: float) -> Round:
+def make_round(result: dict[str, Any], *, wall_seconds: float, busy: float, cpu_seconds: float) -> Round:
     """The figures of one round, from the generator's times in seconds."""
-    first, whole = result["first_seconds"], result["answer_seconds"]
+    first: list[float] = result["first_seconds"]
+    whole: list[float] = result["answer_seconds"]
     return Round(
         cpu_ms=cpu_seconds / len(whole) * 1000,
         first_median_ms=median(first) * 1000,
@@ -42,6 +46,7 @@ def make_round(result: dict[str, list[float]], *, wall_seconds: float, busy: flo
         answers_per_second=len(whole) / wall_seconds,
         slowest_of_median=max(whole) / median(whole),
         generator_busy=busy,
+        broken=result["broken"],
     )
 
 
@@ -93,4 +98,5 @@ def judge(streams: int, api: Round, direct: Round, peer: Round | None) -> list[G
             goals.append(Goal("at least 5 times LiteLLM's answers/s", f"{times:.1f} times", times >= RATE_OF_PEER_MIN))
     slowest = api.slowest_of_median
     goals.append(Goal("slowest answer under twice the median", f"{slowest:.2f} times", slowest < SLOWEST_OF_MEDIAN_MAX))
+    goals.append(Goal("every answer complete", f"{api.broken:.0f} broken", api.broken == 0))
     return goals

@@ -157,18 +157,19 @@ def main() -> None:
     answers = uvloop.run(run_streams(job))
     ended = time.perf_counter()
     used = resource.getrusage(resource.RUSAGE_SELF)
-    faults = [fault for answer in answers if (fault := fault_of(answer, job["expected"]))]
     first_asked = min(answer.asked_at for answer in answers)
+    faults = [fault for answer in answers if (fault := fault_of(answer, job["expected"]))]
+    complete = [answer for answer in answers if fault_of(answer, job["expected"]) is None]
     json.dump(
         {
-            "first_seconds": [(a.first_at or ended) - a.asked_at for a in answers],
-            "answer_seconds": [(a.ended_at or ended) - a.asked_at for a in answers],
+            "first_seconds": [(a.first_at or ended) - a.asked_at for a in complete],
+            "answer_seconds": [(a.ended_at or ended) - a.asked_at for a in complete],
             "pieces": sum(a.pieces for a in answers),
             "wall_seconds": ended - first_asked,
             "cpu_seconds": used.ru_utime + used.ru_stime - used_before.ru_utime - used_before.ru_stime,
             "busy": (used.ru_utime + used.ru_stime - used_before.ru_utime - used_before.ru_stime) / (ended - began),
             "faults": faults[:3],
-            "faults_count": len(faults),
+            "broken": len(faults),
         },
         sys.stdout,
     )
