@@ -25,7 +25,7 @@ DATABASE_CHECK_TIMEOUT_SECONDS = 2.0
 MODEL_CHECK_TIMEOUT_SECONDS = 2.0
 MODEL_CHECK_INTERVAL_SECONDS = 15.0
 
-Outcome = Literal["ok", "unavailable", "outdated", "stopping"]
+Outcome = Literal["ok", "unavailable", "outdated", "stopping", "empty", "different_model"]
 
 
 class HealthRead(BaseModel):
@@ -34,11 +34,21 @@ class HealthRead(BaseModel):
     status: Literal["ok"]
 
 
+class EmbeddingSpaceRead(BaseModel):
+    """What documents are indexed with. Another EMBEDDING_MODEL_CHOICE than `model` searches by words alone."""
+
+    id: int
+    model: str
+    dimensions: int
+
+
 class ReadinessRead(BaseModel):
     """`status` follows from `database` and `schema` alone; the rest is for people."""
 
     status: Literal["ready", "not_ready"]
     checks: dict[str, Outcome]
+    embedding_space: EmbeddingSpaceRead | None
+    """The active one; none before anything was indexed."""
 
 
 class ModelCheck:
@@ -82,20 +92,47 @@ async def _check_database(database: Database) -> tuple[Outcome, Outcome]:
     return "ok", "ok" if version >= REQUIRED_SCHEMA_VERSION else "outdated"
 
 
+async def _active_embedding_space(database: Database) -> EmbeddingSpaceRead | None:
+    try:
+        async with asyncio.timeout(DATABASE_CHECK_TIMEOUT_SECONDS), database.statement() as connection:
+            row = await connection.fetchrow("select id, model, dimensions from public.embedding_space where is_active")
+    except (DatabaseUnavailable, TimeoutError, asyncpg.PostgresError):
+        return None  # The checks of the database and its schema say why.
+    return None if row is None else EmbeddingSpaceRead(id=row["id"], model=row["model"], dimensions=row["dimensions"])
+
+
+def _judge_space(space: EmbeddingSpaceRead | None, settings: Settings) -> Outcome:
+    if space is None:
+        return "empty"
+    return "ok" if space.model == settings.embedding_model_choice else "different_model"
+
+
+async def warn_of_another_embedding_model(database: Database, settings: Settings) -> None:
+    """Say at start that passages will be found by words alone, before somebody wonders."""
+    space = await _active_embedding_space(database)
+    if space is not None and _judge_space(space, settings) == "different_model":
+        log.warning(
+            "embedding_model_differs", active_space_model=space.model, configured_model=settings.embedding_model_choice
+        )
+
+
 @router.get("/health", summary="Is the process alive", responses=documented(example={"status": "ok"}, public=True))
 async def get_health() -> HealthRead:
     """Answer while the process runs, whatever its neighbours do."""
     return HealthRead(status="ok")
 
 
-READY_CHECKS = {"database": "ok", "schema": "ok", "auth_keys": "ok", "model": "ok"}
+READY_CHECKS = {"database": "ok", "schema": "ok", "auth_keys": "ok", "model": "ok", "embedding_space": "ok"}
+SPACE_EXAMPLE = {"id": 1, "model": "text-embedding-3-small", "dimensions": 1536}
 
 
 @router.get(
     "/health/ready",
     summary="Can the process serve",
     responses={
-        **documented(example={"status": "ready", "checks": READY_CHECKS}, public=True),
+        **documented(
+            example={"status": "ready", "checks": READY_CHECKS, "embedding_space": SPACE_EXAMPLE}, public=True
+        ),
         503: {
             "model": ReadinessRead,
             "description": "The database is away, its schema is older than this service, or the process is stopping.",
@@ -104,6 +141,7 @@ READY_CHECKS = {"database": "ok", "schema": "ok", "auth_keys": "ok", "model": "o
                     "example": {
                         "status": "not_ready",
                         "checks": {**READY_CHECKS, "database": "unavailable", "schema": "unavailable"},
+                        "embedding_space": None,
                     }
                 }
             },
@@ -115,15 +153,19 @@ async def get_readiness(request: Request, response: Response) -> ReadinessRead:
     state = request.app.state
     verifier: JwtVerifier = state.verifier
     model_check: ModelCheck = state.model_check
-    (database, schema), model = await asyncio.gather(_check_database(state.database), model_check.outcome())
+    (database, schema), model, space = await asyncio.gather(
+        _check_database(state.database), model_check.outcome(), _active_embedding_space(state.database)
+    )
     checks: dict[str, Outcome] = {
         "database": database,
         "schema": schema,
         "auth_keys": "ok" if verifier.keys.reachable else "unavailable",
         "model": model,
     }
+    if database == "ok":
+        checks["embedding_space"] = _judge_space(space, state.settings)
     if state.shutdown.begun.is_set():
         checks["process"] = "stopping"
     ready = database == "ok" and schema == "ok" and "process" not in checks
     response.status_code = 200 if ready else 503
-    return ReadinessRead(status="ready" if ready else "not_ready", checks=checks)
+    return ReadinessRead(status="ready" if ready else "not_ready", checks=checks, embedding_space=space)

@@ -63,6 +63,7 @@ async def _auth_part(app: FastAPI) -> AsyncGenerator[None]:
 async def _health_part(app: FastAPI) -> AsyncGenerator[None]:
     async with httpx.AsyncClient() as client:
         app.state.model_check = health.ModelCheck(client, app.state.settings)
+        await health.warn_of_another_embedding_model(app.state.database, app.state.settings)
         yield
 
 

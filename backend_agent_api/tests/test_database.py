@@ -174,4 +174,5 @@ async def test_a_model_and_keys_that_are_away_do_not_unload_the_process(api: Api
         "schema": "ok",
         "auth_keys": "unavailable",
         "model": "unavailable",
+        "embedding_space": "empty",
     }

@@ -9,9 +9,9 @@ Row = dict[str, Any]
 
 
 async def find_embedding_space(connection: Connection, *, model: str, dimensions: int) -> int | None:
-    """The space that this model's vectors are compared in; None when nothing was indexed with it."""
+    """The active space, where it is this model's; None when another model's is, or none: words alone are searched."""
     return await connection.fetchval(
-        "select id from public.embedding_space where model = $1 and dimensions = $2", model, dimensions
+        "select id from public.embedding_space where is_active and model = $1 and dimensions = $2", model, dimensions
     )
 
 

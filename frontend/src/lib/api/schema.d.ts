@@ -620,6 +620,18 @@ export interface components {
             stripe: string;
         };
         /**
+         * EmbeddingSpaceRead
+         * @description What documents are indexed with. Another EMBEDDING_MODEL_CHOICE than `model` searches by words alone.
+         */
+        EmbeddingSpaceRead: {
+            /** Id */
+            id: number;
+            /** Model */
+            model: string;
+            /** Dimensions */
+            dimensions: number;
+        };
+        /**
          * ErrorDetail
          * @description A refusal. `code` is stable; `message` is for people; `request_id` is in the service's logs.
          */
@@ -991,8 +1003,9 @@ export interface components {
             status: "ready" | "not_ready";
             /** Checks */
             checks: {
-                [key: string]: "ok" | "unavailable" | "outdated" | "stopping";
+                [key: string]: "ok" | "unavailable" | "outdated" | "stopping" | "empty" | "different_model";
             };
+            embedding_space: components["schemas"]["EmbeddingSpaceRead"] | null;
         };
         /**
          * ReappliedRead
@@ -1537,7 +1550,13 @@ export interface operations {
                      *         "database": "ok",
                      *         "schema": "ok",
                      *         "auth_keys": "ok",
-                     *         "model": "ok"
+                     *         "model": "ok",
+                     *         "embedding_space": "ok"
+                     *       },
+                     *       "embedding_space": {
+                     *         "id": 1,
+                     *         "model": "text-embedding-3-small",
+                     *         "dimensions": 1536
                      *       }
                      *     }
                      */
@@ -1575,7 +1594,8 @@ export interface operations {
                      *         "database": "unavailable",
                      *         "schema": "unavailable",
                      *         "auth_keys": "ok",
-                     *         "model": "ok"
+                     *         "model": "ok",
+                     *         "embedding_space": "ok"
                      *       }
                      *     }
                      */
