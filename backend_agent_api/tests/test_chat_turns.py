@@ -10,7 +10,7 @@ from agent_api_support.chat_world import ChatWorld
 from agent_api_support.model_server import INPUT_TOKENS, OUTPUT_TOKENS, Break, Pause, Raw, Script, Status, Tool
 from agent_api_support.ui_stream import UiStream, read_stream
 
-IDLE_SECONDS = 0.4
+IDLE_SECONDS = 2.0
 SETTINGS: dict[str, Any] = {
     "model_idle_timeout_seconds": IDLE_SECONDS,
     "answer_max_characters": 1_000,
