@@ -52,4 +52,8 @@ test("the walkthrough, from sign-up to a settled token", async ({ page }) => {
   await page.goto("/token-history")
   await expect(page.getByText("Welcome bonus").filter({ visible: true })).toBeVisible()
   await picture(page, "token-history")
+
+  await page.goto("/purchase-tokens")
+  await expect(page.getByText("600").first()).toBeVisible()
+  await picture(page, "purchase-tokens")
 })
