@@ -1,5 +1,5 @@
 #!/usr/bin/env python3
-"""Start the product: `python3 deploy.py --type embedded` on this machine, `--type test` for all its tests."""
+"""The product: `python3 deploy.py --type embedded` starts it here, `test` tests it, `doctor` says what is wrong."""
 
 import argparse
 import sys
@@ -14,9 +14,10 @@ def main() -> int:
     parser = argparse.ArgumentParser(description="Start, stop and test the product.")
     parser.add_argument(
         "--type",
-        choices=["embedded", "test"],
+        choices=["embedded", "test", "doctor"],
         required=True,
-        help="embedded: the whole product on this machine, nothing else needed; test: set up and run every test",
+        help="embedded: the whole product on this machine, nothing else needed; test: set up and run every test;"
+        " doctor: check .env, or else the running stack, and say what to do",
     )
     parser.add_argument("--detach", action="store_true", help="embedded: return once everything is healthy")
     parser.add_argument("--down", action="store_true", help="embedded: stop what is running")
@@ -32,6 +33,10 @@ def main() -> int:
     from local_stack.configuration import workspace_from_environment
 
     workspace = workspace_from_environment()
+    if arguments.type == "doctor":
+        from local_stack.doctor import run_doctor
+
+        return run_doctor(workspace)
     if arguments.down:
         return embedded.run_down(workspace)
     if arguments.detach:

@@ -1,0 +1,76 @@
+"""The books: the ledger in itself, the events of Stripe, and the last comparison with Stripe."""
+
+import json
+from typing import Any
+
+import asyncpg
+
+from agent_api.doctor.findings import Finding, Findings, fail, ok, warn
+
+RECENT_DAYS = 7
+RECONCILE = "`python -m agent_api.billing.reconcile` in backend_agent_api"
+
+
+async def examine_ledger(connection: asyncpg.Connection) -> Findings:
+    """Every balance is the sum of its lots and of its entries."""
+    faults = await connection.fetch("select distinct fault from public.audit_ledger() order by 1")
+    if faults:
+        names = ", ".join(row["fault"] for row in faults)
+        cure = "select * from public.audit_ledger() names people and sums; correct by grant_tokens, never by hand"
+        return [fail("ledger", f"audit_ledger() finds {names}", cure)]
+    return [ok("ledger", "audit_ledger() finds nothing")]
+
+
+async def examine_events(connection: asyncpg.Connection) -> Findings:
+    """Deliveries of the last days that could not be applied, and payments that wait for an operator."""
+    row = await connection.fetchrow(
+        """
+        select
+            count(*) filter (where e.status in ('failed', 'received')) as failed,
+            count(*) filter (where e.status = 'flagged' and e.received_at > d.since) as flagged,
+            count(*) filter (where e.status = 'applied' and e.received_at > d.since) as applied,
+            (select count(*) from public.purchases as p where p.flagged_reason is not null) as purchases
+        from (select now() - make_interval(days => $1) as since) as d
+        left join public.stripe_events as e on e.status = 'failed' or e.received_at > d.since
+            or e.status = 'received'
+        """,
+        RECENT_DAYS,
+    )
+    assert row is not None, "an aggregate is one row"
+    findings: Findings = []
+    if row["failed"]:
+        cure = f"the log line of each says why; they are tried again with every reconciliation, or now: {RECONCILE}"
+        findings.append(warn("stripe events", f"{row['failed']} wait to be applied", cure))
+    if row["flagged"] or row["purchases"]:
+        detail = f"{row['purchases']} purchases and {row['flagged']} events of {RECENT_DAYS} days are flagged"
+        cure = "nothing was credited: decide on each in the operator's list, docs/stripe-setup.md"
+        findings.append(warn("stripe events", detail, cure))
+    return findings or [ok("stripe events", f"{row['applied']} applied in {RECENT_DAYS} days, none failed or flagged")]
+
+
+async def examine_reconciliation(connection: asyncpg.Connection) -> Findings:
+    """The newest comparison that ended, and whether a later one failed."""
+    rows = await connection.fetch(
+        """
+        select r.finished_at, r.report::text as report, r.error is not null as has_failed,
+            extract(epoch from now() - r.finished_at)::float8 as age_seconds
+        from public.reconciliation_runs as r where r.finished_at is not null order by r.id desc limit 1
+        """
+    )
+    if not rows:
+        return [ok("reconciliation", "has not run yet")]
+    run = rows[0]
+    return [_judge(run["report"], run["has_failed"], run["age_seconds"])]
+
+
+def _judge(text: str | None, has_failed: bool, age_seconds: float) -> Finding:
+    name, minutes = "reconciliation", f"{age_seconds / 60:.0f} minutes ago"
+    if has_failed or text is None:
+        cure = f"as for the Stripe key; the table reconciliation_runs says why. Then {RECONCILE}"
+        return warn(name, f"the last run, {minutes}, could not finish", cure)
+    report: dict[str, Any] = json.loads(text)
+    drift, audit = report.get("drift", 0), report.get("audit_faults") or 0
+    if drift or audit:
+        cure = f"{RECONCILE} lists each difference with its payment; docs/stripe-setup.md says how to settle it"
+        return fail(name, f"the last run, {minutes}, found drift {drift} and {audit} faults in the ledger", cure)
+    return ok(name, f"drift 0, {minutes}")

@@ -1,0 +1,53 @@
+"""Which configuration the doctor looks at: the person's `.env`, else the stack that runs."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+
+import pytest
+
+from local_stack.console import StackError
+from local_stack.doctor import choose_configuration
+from local_stack.paths import Workspace
+from local_stack.processes import ProcessIdentity, save_identities
+
+
+@pytest.fixture
+def workspace(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Workspace:
+    """A stack's folder, an `.env` beside it, and nothing in the environment."""
+    monkeypatch.setenv("EMBEDDED_ENV_FILE", str(tmp_path / ".env"))
+    monkeypatch.delenv("DATABASE_URL", raising=False)
+    monkeypatch.setattr("local_stack.doctor.API_DIRECTORY", tmp_path)
+    workspace = Workspace(tmp_path / "state")
+    workspace.prepare()
+    return workspace
+
+
+def pretend_it_runs(workspace: Workspace) -> None:
+    save_identities(workspace.processes_file, [ProcessIdentity.of("supervisor", os.getpid())])
+    workspace.ready_file.write_text(str(os.getpid()))
+    workspace.env_file.write_text("DATABASE_URL=postgresql://stack/db\n")
+
+
+def test_a_running_stack_is_examined_where_env_names_no_database(workspace: Workspace, tmp_path: Path) -> None:
+    pretend_it_runs(workspace)
+    (tmp_path / ".env").write_text("RATE_LIMIT_REQUESTS=7\n")
+    what, environment = choose_configuration(workspace)
+    assert "stack that runs" in what
+    assert environment["DATABASE_URL"] == "postgresql://stack/db"
+    assert environment["LLM_CHOICE"] == "offline-demo"
+    assert environment["RATE_LIMIT_REQUESTS"] == "7"
+
+
+def test_env_with_a_database_is_examined_whatever_runs(workspace: Workspace, tmp_path: Path) -> None:
+    pretend_it_runs(workspace)
+    (tmp_path / ".env").write_text("DATABASE_URL=postgresql://own/db\n")
+    what, environment = choose_configuration(workspace)
+    assert (what, environment["DATABASE_URL"]) == (".env", "postgresql://own/db")
+    assert environment.get("STRIPE_API_BASE") == os.environ.get("STRIPE_API_BASE")
+
+
+def test_with_nothing_to_examine_it_says_so(workspace: Workspace) -> None:
+    with pytest.raises(StackError, match="nothing to examine"):
+        choose_configuration(workspace)
