@@ -1,7 +1,7 @@
 """From what was measured to figures, and from figures to goals."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass, fields
+from dataclasses import dataclass, fields, replace
 from statistics import median
 from typing import Any
 
@@ -51,8 +51,9 @@ def make_round(result: dict[str, Any], *, wall_seconds: float, busy: float, cpu_
 
 
 def median_round(rounds: Sequence[Round]) -> Round:
-    """Each figure's median."""
-    return Round(*(median(getattr(r, field.name) for r in rounds) for field in fields(Round)))
+    """Each figure's median; broken answers are added up, because a median would hide them."""
+    middle = Round(*(median(getattr(r, field.name) for r in rounds) for field in fields(Round)))
+    return replace(middle, broken=sum(r.broken for r in rounds))
 
 
 def added(way: Round, direct: Round) -> tuple[float, float]:

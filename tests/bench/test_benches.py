@@ -3,6 +3,7 @@
 import re
 import subprocess
 import sys
+from dataclasses import replace
 
 import pytest
 
@@ -58,6 +59,11 @@ def test_the_figures_of_a_round() -> None:
     figures = make_round(times, wall_seconds=3, busy=0.1, cpu_seconds=0.03)
     assert figures == Round(10, 20, 30, 1, 3, 0.1, 1)
     assert median_round([make(1), make(5), make(2)]).cpu_ms == 2
+
+
+def test_one_broken_answer_in_one_round_is_not_hidden_by_the_median() -> None:
+    rounds = [make(1), make(1), replace(make(1), broken=3)]
+    assert median_round(rounds).broken == 3
 
 
 @pytest.mark.parametrize(
