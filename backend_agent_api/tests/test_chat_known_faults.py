@@ -62,9 +62,9 @@ async def test_others_are_answered_while_answers_hang(world: ChatWorld) -> None:
     user, stranger = await world.person(tokens=40), await world.person()
     go_on = asyncio.Event()
     world.model.say("hang", [Tool("list_documents", "{}")], ["Begun ", go_on])
-    hanging = [asyncio.create_task(user.ask("hang", session_id=new_id())) for _ in range(40)]
+    hanging = [asyncio.create_task(user.ask("hang", session_id=new_id())) for _ in range(25)]
     await world.books.until(
-        "select 1 from public.requests where user_id = $1 and status = 'running' having count(*) = 40", user.user_id
+        "select 1 from public.requests where user_id = $1 and status = 'running' having count(*) = 25", user.user_id
     )
     async with asyncio.timeout(10):
         assert (await stranger.ask("Hello")).end["status"] == "done"
