@@ -1,6 +1,6 @@
 """An HTTP transport that hands a model's text chunks on in fewer, larger pieces.
 
-The OpenAI SDK and pydantic-ai spend nearly all of their time per chunk (docs/decisions/joined-chunks.md), so chunks
+The OpenAI SDK and pydantic-ai spend nearly all of their time per chunk (docs/decisions/0006-joined-chunks.md), so chunks
 that bring nothing but text and arrive within a short window become one, before any library sees them. The first chunk
 and one after a pause pass at once; whatever is not plain text (tool calls, reasoning, usage, the finish) passes
 unchanged and in its place.
