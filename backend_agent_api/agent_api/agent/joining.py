@@ -1,8 +1,8 @@
 """An HTTP transport that hands a model's text chunks on in fewer, larger pieces.
 
-The OpenAI SDK and pydantic-ai spend nearly all of their time per chunk (docs/decisions/0006-joined-chunks.md), so chunks
-that bring nothing but text and arrive within a short window become one, before any library sees them. The first chunk
-and one after a pause pass at once; whatever is not plain text (tool calls, reasoning, usage, the finish) passes
+The OpenAI SDK and pydantic-ai spend nearly all of their time per chunk (docs/decisions/0006-joined-chunks.md), so
+chunks that bring nothing but text and arrive within a short window become one, before any library sees them. The first
+chunk and one after a pause pass at once; whatever is not plain text (tool calls, reasoning, usage, the finish) passes
 unchanged and in its place.
 
 Between two pieces of text the connection rests (pacing.py), so what is not text may wait behind text for one window.
