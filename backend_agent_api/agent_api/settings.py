@@ -148,7 +148,7 @@ class Settings(BaseSettings):
     settle_deadline_seconds: Seconds = 60
     """How long settling a turn is retried while the database is away; then its lease runs out."""
     stream_keep_alive_seconds: Seconds = 15
-    answer_streams_per_user_max: Count = 30
+    answer_streams_per_user_max: Count = 300
     answer_streams_per_process_max: Count = 5_000
     answer_max_characters: Count = 400_000
     answer_events_max_bytes: Count = 16 * 1024 * 1024
