@@ -60,6 +60,7 @@ async def move(shop: Shop, user_id: UUID, days_ago: int) -> None:
     """Make everything of a person so much older. The ledger refuses that to everybody but this test."""
     async with shop.database.superuser() as connection:
         await connection.execute("set session_replication_role = replica")
+        # S608: both names stand in this line.
         for table, column in (("transactions", "created_at"), ("requests", "timestamp")):
             await connection.execute(
                 f'update public.{table} set "{column}" = "{column}" - $2::interval where user_id = $1',  # noqa: S608

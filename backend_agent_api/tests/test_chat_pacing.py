@@ -136,7 +136,8 @@ async def test_a_turnstile_lets_a_few_through_and_waits_for_nobody_forever() -> 
         done[0].set()
         await tasks[0]
         await asyncio.sleep(0)
-        assert passed == [0, 1, 2]
+        # The next one in order; on a slow machine a second place may have been given up meanwhile.
+        assert passed[:3] == [0, 1, 2]
         # 1 and 2 never end by themselves, and give their places up.
         done[3].set()
         await tasks[3]

@@ -187,6 +187,7 @@ async def test_a_payment_of_a_deleted_account_is_refused_until_it_is_flagged(
 async def test_facts_that_cannot_be_are_not_stored(purchase: Purchase) -> None:
     for arguments in ({"refunded": 501}, {"refunded": -1}, {"paid": None, "refunded": 1}, {"dispute": "unheard-of"}):
         with pytest.raises(asyncpg.CheckViolationError):
+            # Wrong values are what is tested.
             await purchase.observe(**arguments)  # type: ignore[arg-type]
 
 

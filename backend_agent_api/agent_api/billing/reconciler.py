@@ -58,6 +58,7 @@ class Reconciler:
         """Run whenever one is due, until cancelled."""
         while True:
             # Replicas started together would otherwise ask for the lease together for ever.
+            # Replicas must not ask for the lease in step: no secret hangs on this random number.
             await asyncio.sleep(self._settings.reconcile_interval_seconds * random.uniform(0.9, 1.1))  # noqa: S311
             try:
                 await self.reconcile_if_due()
