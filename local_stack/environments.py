@@ -57,12 +57,19 @@ STACK = PythonEnvironment("stack", "Python environment of the local stack", (LOC
 AGENT_API = PythonEnvironment(
     "agent_api", "Python environment of the agent API", (REPOSITORY / "backend_agent_api" / "requirements.txt",)
 )
-# The tests of the local stack run there as well, and pyright needs what the demo model imports.
+RAG_PIPELINE = PythonEnvironment(
+    "rag_pipeline",
+    "Python environment of the ingestion worker",
+    (REPOSITORY / "backend_rag_pipeline" / "requirements.txt",),
+)
+# One environment for the tests of both services and of the local stack, and for pyright, which needs what all of them
+# import. The locks are made with each other as constraints: a shared package has one version.
 DEV = PythonEnvironment(
     "dev",
     "Python environment of the tests",
     (
         REPOSITORY / "backend_agent_api" / "requirements-dev.txt",
+        REPOSITORY / "backend_rag_pipeline" / "requirements-dev.txt",
         LOCAL_STACK / "requirements.txt",
         LOCAL_STACK / "requirements-test.txt",
     ),

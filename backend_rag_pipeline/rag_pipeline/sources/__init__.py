@@ -1,0 +1,1 @@
+"""Where documents come from; every source speaks the protocol of `source.py`."""
