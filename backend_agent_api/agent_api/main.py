@@ -20,6 +20,7 @@ from agent_api.chat import conversation_routes
 from agent_api.chat import routes as chat_routes
 from agent_api.chat.part import open_chat
 from agent_api.database import open_database
+from agent_api.documents import routes as documents_routes
 from agent_api.errors import install_error_handlers
 from agent_api.logs import configure_logs, log_loop_failure
 from agent_api.middleware import BodyLimit, ErrorBoundary, RequestContext
@@ -107,6 +108,7 @@ ROUTERS = (
     tokens_routes.router,
     conversation_routes.router,
     chat_routes.router,
+    documents_routes.router,
     billing_routes.router,
     webhook_routes.router,
     billing_admin_routes.router,

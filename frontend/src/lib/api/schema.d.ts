@@ -261,6 +261,160 @@ export interface paths {
         patch?: never;
         trace?: never;
     };
+    "/api/documents": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * The documents I may read
+         * @description Return one page of shared documents and of the caller's own, newest first.
+         */
+        get: operations["list_documents_api_documents_get"];
+        put?: never;
+        /**
+         * Upload a document
+         * @description Store a file and queue it to be indexed. It is private to the caller unless `is_shared`.
+         *
+         *     Repeatable: the same content sent again by the same person is the same document.
+         */
+        post: operations["upload_document_api_documents_post"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/documents/summary": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * What is indexed, in numbers
+         * @description Return counts over all documents the caller may read, and what they may still upload.
+         */
+        get: operations["get_summary_api_documents_summary_get"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/documents/{document_id}": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * One document
+         * @description Return one document; another person's private one is not found.
+         */
+        get: operations["get_document_api_documents__document_id__get"];
+        put?: never;
+        post?: never;
+        /**
+         * Delete an upload
+         * @description Delete an upload with its file and all its passages, also while it is being indexed.
+         */
+        delete: operations["delete_document_api_documents__document_id__delete"];
+        options?: never;
+        head?: never;
+        /**
+         * Rename or share
+         * @description Rename an upload; administrators also show theirs to everyone, or take that back.
+         */
+        patch: operations["update_document_api_documents__document_id__patch"];
+        trace?: never;
+    };
+    "/api/documents/{document_id}/retry": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /**
+         * Index again
+         * @description Queue a document that could not be indexed once more. One that can be found, or waits already, stays as it is.
+         */
+        post: operations["retry_document_api_documents__document_id__retry_post"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/documents/{document_id}/content": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * The text of a document
+         * @description Return one page of what was read out of a document; empty before it is indexed.
+         */
+        get: operations["get_content_api_documents__document_id__content_get"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/documents/{document_id}/passages/{chunk_id}": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * A cited passage in its place
+         * @description Return a passage with the text around it, as long as it stands as it was cited.
+         */
+        get: operations["get_passage_api_documents__document_id__passages__chunk_id__get"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/documents/{document_id}/file": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * The uploaded file
+         * @description Return the bytes of an upload. Browsers are told to save them, and to run nothing in them.
+         */
+        get: operations["get_file_api_documents__document_id__file_get"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
     "/api/token-packages": {
         parameters: {
             query?: never;
@@ -620,6 +774,165 @@ export interface components {
             stripe: string;
         };
         /**
+         * DocumentContent
+         * @description One page of a document's text; its pages are not those of the original.
+         */
+        DocumentContent: {
+            document: components["schemas"]["DocumentName"];
+            /** Page */
+            page: number;
+            /** Pages */
+            pages: number;
+            /** Text */
+            text: string;
+        };
+        /**
+         * DocumentCounts
+         * @description How many documents are in which state.
+         */
+        DocumentCounts: {
+            /** Pending */
+            pending: number;
+            /** Indexing */
+            indexing: number;
+            /** Indexed */
+            indexed: number;
+            /** Failed */
+            failed: number;
+            /** Not Indexed */
+            not_indexed: number;
+        };
+        /**
+         * DocumentFault
+         * @description Why a document is not indexed. `code` is stable; `message` is for people.
+         */
+        DocumentFault: {
+            /** Code */
+            code: string;
+            /** Message */
+            message: string;
+        };
+        /**
+         * DocumentName
+         * @description Which document a text is from.
+         */
+        DocumentName: {
+            /** Id */
+            id: string;
+            /** Title */
+            title: string;
+        };
+        /**
+         * DocumentPage
+         * @description Newest first.
+         */
+        DocumentPage: {
+            /** Items */
+            items: components["schemas"]["DocumentRead"][];
+            /** Next Cursor */
+            next_cursor: string | null;
+        };
+        /**
+         * DocumentRead
+         * @description One document that the caller may read, with what they may do to it.
+         */
+        DocumentRead: {
+            /** Id */
+            id: string;
+            /** Title */
+            title: string;
+            /** File Name */
+            file_name: string | null;
+            /**
+             * Url
+             * @description Where the original is found; only http and https.
+             */
+            url: string | null;
+            /**
+             * Source
+             * @enum {string}
+             */
+            source: "local" | "google_drive" | "upload";
+            /** Mime Type */
+            mime_type: string | null;
+            /** Size Bytes */
+            size_bytes: number | null;
+            /**
+             * Status
+             * @enum {string}
+             */
+            status: "pending" | "indexing" | "indexed" | "failed" | "not_indexed";
+            error: components["schemas"]["DocumentFault"] | null;
+            /**
+             * Is Quarantined
+             * @description Failed too often: tried again only when it changes, or on demand.
+             */
+            is_quarantined: boolean;
+            /** Chunk Count */
+            chunk_count: number;
+            /** Page Count */
+            page_count: number | null;
+            /**
+             * Is Shared
+             * @description Everyone may read it.
+             */
+            is_shared: boolean;
+            /**
+             * Is Own
+             * @description The caller uploaded it.
+             */
+            is_own: boolean;
+            /** Can Delete */
+            can_delete: boolean;
+            /** Can Share */
+            can_share: boolean;
+            /** Can Retry */
+            can_retry: boolean;
+            /**
+             * Created At
+             * Format: date-time
+             */
+            created_at: string;
+            /**
+             * Updated At
+             * Format: date-time
+             */
+            updated_at: string;
+            /** Indexed At */
+            indexed_at: string | null;
+        };
+        /**
+         * DocumentSummary
+         * @description Of all documents that the caller may read.
+         */
+        DocumentSummary: {
+            counts: components["schemas"]["DocumentCounts"];
+            /** Chunk Count */
+            chunk_count: number;
+            /** Last Sync At */
+            last_sync_at: string | null;
+            /**
+             * Pipelines
+             * @description For administrators; empty for others.
+             */
+            pipelines: components["schemas"]["PipelineRead"][];
+            limits: components["schemas"]["UploadLimits"];
+            usage: components["schemas"]["UploadUsage"];
+        };
+        /**
+         * DocumentUpdate
+         * @description What is left out, or null, stays as it is.
+         */
+        DocumentUpdate: {
+            /** Title */
+            title?: string | null;
+            /**
+             * Is Shared
+             * @description For administrators: show it to everyone, or to no one.
+             */
+            is_shared?: boolean | null;
+        };
+        /**
          * EmbeddingSpaceRead
          * @description What documents are indexed with. Another EMBEDDING_MODEL_CHOICE than `model` searches by words alone.
          */
@@ -882,6 +1195,62 @@ export interface components {
             price_per_token_minor: number;
             /** Is Best Value */
             is_best_value: boolean;
+        };
+        /**
+         * PassageDocument
+         * @description Which document a passage is from, and where the original is.
+         */
+        PassageDocument: {
+            /** Id */
+            id: string;
+            /** Title */
+            title: string;
+            /** Url */
+            url: string | null;
+            /**
+             * Source
+             * @enum {string}
+             */
+            source: "local" | "google_drive" | "upload";
+        };
+        /**
+         * PassageRead
+         * @description One passage in its place. `before` and `after` are its neighbours, without what they share with it.
+         */
+        PassageRead: {
+            document: components["schemas"]["PassageDocument"];
+            /** Chunk Id */
+            chunk_id: number;
+            /** Page */
+            page: number | null;
+            /** Heading Path */
+            heading_path: string | null;
+            /** Char Start */
+            char_start: number | null;
+            /** Char End */
+            char_end: number | null;
+            /** Content */
+            content: string;
+            /** Before */
+            before: string;
+            /** After */
+            after: string;
+        };
+        /**
+         * PipelineRead
+         * @description What a worker last did for one source.
+         */
+        PipelineRead: {
+            /** Pipeline Id */
+            pipeline_id: string;
+            /** Pipeline Type */
+            pipeline_type: string;
+            /** Last Run */
+            last_run: string | null;
+            /** Last Check Time */
+            last_check_time: string | null;
+            /** Error */
+            error: string | null;
         };
         /**
          * ProfileRead
@@ -1438,6 +1807,33 @@ export interface components {
              * @default 0
              */
             closed: number;
+        };
+        /**
+         * UploadLimits
+         * @description What one person may upload.
+         */
+        UploadLimits: {
+            /** File Max Bytes */
+            file_max_bytes: number;
+            /** Documents Max */
+            documents_max: number;
+            /** Total Max Bytes */
+            total_max_bytes: number;
+            /**
+             * File Extensions
+             * @description With their dot, in lower case.
+             */
+            file_extensions: string[];
+        };
+        /**
+         * UploadUsage
+         * @description What the caller has uploaded.
+         */
+        UploadUsage: {
+            /** Documents */
+            documents: number;
+            /** Bytes */
+            bytes: number;
         };
         /**
          * UsageRead
@@ -2695,6 +3091,967 @@ export interface operations {
                 };
             };
             /** @description auth_unavailable, database_unavailable */
+            503: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorRead"];
+                };
+            };
+        };
+    };
+    list_documents_api_documents_get: {
+        parameters: {
+            query?: {
+                limit?: number;
+                /** @description next_cursor of the page before; empty: the first. */
+                cursor?: string | null;
+                /** @description own: uploaded by me; shared: readable by everyone. */
+                scope?: "all" | "own" | "shared";
+                /** @description Only documents in this state. */
+                status?: ("pending" | "indexing" | "indexed" | "failed" | "not_indexed") | null;
+                /** @description Only documents whose title or file name holds this. */
+                q?: string | null;
+            };
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Successful Response */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "items": [
+                     *         {
+                     *           "id": "5b1f6a0e-93f8-4a52-9f0e-2a8f6c3d7b11",
+                     *           "title": "Rental contract",
+                     *           "file_name": "Rental contract.pdf",
+                     *           "source": "upload",
+                     *           "mime_type": "application/pdf",
+                     *           "size_bytes": 183412,
+                     *           "status": "indexed",
+                     *           "is_quarantined": false,
+                     *           "chunk_count": 31,
+                     *           "page_count": 9,
+                     *           "is_shared": false,
+                     *           "is_own": true,
+                     *           "can_delete": true,
+                     *           "can_share": false,
+                     *           "can_retry": false,
+                     *           "created_at": "2026-11-21T10:15:00Z",
+                     *           "updated_at": "2026-11-21T10:15:07Z",
+                     *           "indexed_at": "2026-11-21T10:15:07Z"
+                     *         }
+                     *       ]
+                     *     }
+                     */
+                    "application/json": components["schemas"]["DocumentPage"];
+                };
+            };
+            /** @description unauthorized, account_not_found */
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorRead"];
+                };
+            };
+            /** @description invalid_request */
+            422: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorRead"];
+                };
+            };
+            /** @description internal_error */
+            500: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorRead"];
+                };
+            };
+            /** @description auth_unavailable, database_unavailable */
+            503: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorRead"];
+                };
+            };
+        };
+    };
+    upload_document_api_documents_post: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "multipart/form-data": {
+                    /** Format: binary */
+                    file: string;
+                    /**
+                     * @description For administrators: everyone may read it.
+                     * @default false
+                     */
+                    is_shared?: boolean;
+                };
+            };
+        };
+        responses: {
+            /** @description The caller uploaded the same content before: that document. */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "id": "5b1f6a0e-93f8-4a52-9f0e-2a8f6c3d7b11",
+                     *       "title": "Rental contract",
+                     *       "file_name": "Rental contract.pdf",
+                     *       "source": "upload",
+                     *       "mime_type": "application/pdf",
+                     *       "size_bytes": 183412,
+                     *       "status": "indexed",
+                     *       "is_quarantined": false,
+                     *       "chunk_count": 31,
+                     *       "page_count": 9,
+                     *       "is_shared": false,
+                     *       "is_own": true,
+                     *       "can_delete": true,
+                     *       "can_share": false,
+                     *       "can_retry": false,
+                     *       "created_at": "2026-11-21T10:15:00Z",
+                     *       "updated_at": "2026-11-21T10:15:07Z",
+                     *       "indexed_at": "2026-11-21T10:15:07Z"
+                     *     }
+                     */
+                    "application/json": components["schemas"]["DocumentRead"];
+                };
+            };
+            /** @description Successful Response */
+            201: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "id": "5b1f6a0e-93f8-4a52-9f0e-2a8f6c3d7b11",
+                     *       "title": "Rental contract",
+                     *       "file_name": "Rental contract.pdf",
+                     *       "source": "upload",
+                     *       "mime_type": "application/pdf",
+                     *       "size_bytes": 183412,
+                     *       "status": "pending",
+                     *       "is_quarantined": false,
+                     *       "chunk_count": 0,
+                     *       "is_shared": false,
+                     *       "is_own": true,
+                     *       "can_delete": true,
+                     *       "can_share": false,
+                     *       "can_retry": false,
+                     *       "created_at": "2026-11-21T10:15:00Z",
+                     *       "updated_at": "2026-11-21T10:15:07Z"
+                     *     }
+                     */
+                    "application/json": components["schemas"]["DocumentRead"];
+                };
+            };
+            /** @description unauthorized, account_not_found */
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorRead"];
+                };
+            };
+            /** @description forbidden */
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorRead"];
+                };
+            };
+            /** @description upload_timed_out */
+            408: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorRead"];
+                };
+            };
+            /** @description quota_exceeded */
+            409: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorRead"];
+                };
+            };
+            /** @description file_too_large */
+            413: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorRead"];
+                };
+            };
+            /** @description unsupported_type */
+            415: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorRead"];
+                };
+            };
+            /** @description invalid_request */
+            422: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorRead"];
+                };
+            };
+            /** @description internal_error */
+            500: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorRead"];
+                };
+            };
+            /** @description storage_unavailable, server_busy, auth_unavailable, database_unavailable */
+            503: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorRead"];
+                };
+            };
+        };
+    };
+    get_summary_api_documents_summary_get: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Successful Response */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "counts": {
+                     *         "pending": 1,
+                     *         "indexing": 0,
+                     *         "indexed": 41,
+                     *         "failed": 1,
+                     *         "not_indexed": 2
+                     *       },
+                     *       "chunk_count": 1204,
+                     *       "last_sync_at": "2026-11-21T10:15:00Z",
+                     *       "pipelines": [],
+                     *       "limits": {
+                     *         "file_max_bytes": 20971520,
+                     *         "documents_max": 200,
+                     *         "total_max_bytes": 524288000,
+                     *         "file_extensions": [
+                     *           ".docx",
+                     *           ".md",
+                     *           ".pdf"
+                     *         ]
+                     *       },
+                     *       "usage": {
+                     *         "documents": 3,
+                     *         "bytes": 912004
+                     *       }
+                     *     }
+                     */
+                    "application/json": components["schemas"]["DocumentSummary"];
+                };
+            };
+            /** @description unauthorized, account_not_found */
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorRead"];
+                };
+            };
+            /** @description invalid_request */
+            422: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorRead"];
+                };
+            };
+            /** @description internal_error */
+            500: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorRead"];
+                };
+            };
+            /** @description auth_unavailable, database_unavailable */
+            503: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorRead"];
+                };
+            };
+        };
+    };
+    get_document_api_documents__document_id__get: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                /** @description A document's id. */
+                document_id: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Successful Response */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "id": "5b1f6a0e-93f8-4a52-9f0e-2a8f6c3d7b11",
+                     *       "title": "Rental contract",
+                     *       "file_name": "Rental contract.pdf",
+                     *       "source": "upload",
+                     *       "mime_type": "application/pdf",
+                     *       "size_bytes": 183412,
+                     *       "status": "indexed",
+                     *       "is_quarantined": false,
+                     *       "chunk_count": 31,
+                     *       "page_count": 9,
+                     *       "is_shared": false,
+                     *       "is_own": true,
+                     *       "can_delete": true,
+                     *       "can_share": false,
+                     *       "can_retry": false,
+                     *       "created_at": "2026-11-21T10:15:00Z",
+                     *       "updated_at": "2026-11-21T10:15:07Z",
+                     *       "indexed_at": "2026-11-21T10:15:07Z"
+                     *     }
+                     */
+                    "application/json": components["schemas"]["DocumentRead"];
+                };
+            };
+            /** @description unauthorized, account_not_found */
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorRead"];
+                };
+            };
+            /** @description document_not_found */
+            404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorRead"];
+                };
+            };
+            /** @description invalid_request */
+            422: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorRead"];
+                };
+            };
+            /** @description internal_error */
+            500: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorRead"];
+                };
+            };
+            /** @description auth_unavailable, database_unavailable */
+            503: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorRead"];
+                };
+            };
+        };
+    };
+    delete_document_api_documents__document_id__delete: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                /** @description A document's id. */
+                document_id: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Successful Response */
+            204: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content?: never;
+            };
+            /** @description unauthorized, account_not_found */
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorRead"];
+                };
+            };
+            /** @description forbidden */
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorRead"];
+                };
+            };
+            /** @description document_not_found */
+            404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorRead"];
+                };
+            };
+            /** @description managed_by_source */
+            409: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorRead"];
+                };
+            };
+            /** @description invalid_request */
+            422: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorRead"];
+                };
+            };
+            /** @description internal_error */
+            500: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorRead"];
+                };
+            };
+            /** @description auth_unavailable, database_unavailable */
+            503: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorRead"];
+                };
+            };
+        };
+    };
+    update_document_api_documents__document_id__patch: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                /** @description A document's id. */
+                document_id: string;
+            };
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["DocumentUpdate"];
+            };
+        };
+        responses: {
+            /** @description Successful Response */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "id": "5b1f6a0e-93f8-4a52-9f0e-2a8f6c3d7b11",
+                     *       "title": "Rental contract",
+                     *       "file_name": "Rental contract.pdf",
+                     *       "source": "upload",
+                     *       "mime_type": "application/pdf",
+                     *       "size_bytes": 183412,
+                     *       "status": "indexed",
+                     *       "is_quarantined": false,
+                     *       "chunk_count": 31,
+                     *       "page_count": 9,
+                     *       "is_shared": false,
+                     *       "is_own": true,
+                     *       "can_delete": true,
+                     *       "can_share": false,
+                     *       "can_retry": false,
+                     *       "created_at": "2026-11-21T10:15:00Z",
+                     *       "updated_at": "2026-11-21T10:15:07Z",
+                     *       "indexed_at": "2026-11-21T10:15:07Z"
+                     *     }
+                     */
+                    "application/json": components["schemas"]["DocumentRead"];
+                };
+            };
+            /** @description unauthorized, account_not_found */
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorRead"];
+                };
+            };
+            /** @description forbidden */
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorRead"];
+                };
+            };
+            /** @description document_not_found */
+            404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorRead"];
+                };
+            };
+            /** @description managed_by_source */
+            409: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorRead"];
+                };
+            };
+            /** @description invalid_request */
+            422: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorRead"];
+                };
+            };
+            /** @description internal_error */
+            500: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorRead"];
+                };
+            };
+            /** @description auth_unavailable, database_unavailable */
+            503: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorRead"];
+                };
+            };
+        };
+    };
+    retry_document_api_documents__document_id__retry_post: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                /** @description A document's id. */
+                document_id: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Successful Response */
+            202: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "id": "5b1f6a0e-93f8-4a52-9f0e-2a8f6c3d7b11",
+                     *       "title": "Rental contract",
+                     *       "file_name": "Rental contract.pdf",
+                     *       "source": "upload",
+                     *       "mime_type": "application/pdf",
+                     *       "size_bytes": 183412,
+                     *       "status": "pending",
+                     *       "is_quarantined": false,
+                     *       "chunk_count": 0,
+                     *       "is_shared": false,
+                     *       "is_own": true,
+                     *       "can_delete": true,
+                     *       "can_share": false,
+                     *       "can_retry": false,
+                     *       "created_at": "2026-11-21T10:15:00Z",
+                     *       "updated_at": "2026-11-21T10:15:07Z"
+                     *     }
+                     */
+                    "application/json": components["schemas"]["DocumentRead"];
+                };
+            };
+            /** @description unauthorized, account_not_found */
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorRead"];
+                };
+            };
+            /** @description forbidden */
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorRead"];
+                };
+            };
+            /** @description document_not_found */
+            404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorRead"];
+                };
+            };
+            /** @description invalid_request */
+            422: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorRead"];
+                };
+            };
+            /** @description internal_error */
+            500: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorRead"];
+                };
+            };
+            /** @description auth_unavailable, database_unavailable */
+            503: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorRead"];
+                };
+            };
+        };
+    };
+    get_content_api_documents__document_id__content_get: {
+        parameters: {
+            query?: {
+                /** @description Past the end: the last one. */
+                page?: number;
+            };
+            header?: never;
+            path: {
+                /** @description A document's id. */
+                document_id: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Successful Response */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "document": {
+                     *         "id": "5b1f6a0e-93f8-4a52-9f0e-2a8f6c3d7b11",
+                     *         "title": "Rental contract"
+                     *       },
+                     *       "page": 1,
+                     *       "pages": 3,
+                     *       "text": "# Rental contract\n\nThe notice period is three months."
+                     *     }
+                     */
+                    "application/json": components["schemas"]["DocumentContent"];
+                };
+            };
+            /** @description unauthorized */
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorRead"];
+                };
+            };
+            /** @description document_not_found */
+            404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorRead"];
+                };
+            };
+            /** @description invalid_request */
+            422: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorRead"];
+                };
+            };
+            /** @description internal_error */
+            500: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorRead"];
+                };
+            };
+            /** @description auth_unavailable, database_unavailable */
+            503: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorRead"];
+                };
+            };
+        };
+    };
+    get_passage_api_documents__document_id__passages__chunk_id__get: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                /** @description A document's id. */
+                document_id: string;
+                /** @description A passage's id: a source's id in an answer. */
+                chunk_id: number;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Successful Response */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "document": {
+                     *         "id": "5b1f6a0e-93f8-4a52-9f0e-2a8f6c3d7b11",
+                     *         "title": "Rental contract",
+                     *         "source": "upload"
+                     *       },
+                     *       "chunk_id": 812,
+                     *       "page": 4,
+                     *       "heading_path": "Termination › Notice",
+                     *       "char_start": 8210,
+                     *       "char_end": 8245,
+                     *       "content": "The notice period is three months.",
+                     *       "before": "Either party may end the contract.",
+                     *       "after": "Notice is given in writing."
+                     *     }
+                     */
+                    "application/json": components["schemas"]["PassageRead"];
+                };
+            };
+            /** @description unauthorized */
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorRead"];
+                };
+            };
+            /** @description passage_not_found */
+            404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorRead"];
+                };
+            };
+            /** @description invalid_request */
+            422: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorRead"];
+                };
+            };
+            /** @description internal_error */
+            500: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorRead"];
+                };
+            };
+            /** @description auth_unavailable, database_unavailable */
+            503: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorRead"];
+                };
+            };
+        };
+    };
+    get_file_api_documents__document_id__file_get: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                /** @description A document's id. */
+                document_id: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description The bytes as they were uploaded, to be saved. */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    /** @example %PDF-1.7 */
+                    "application/octet-stream": string;
+                };
+            };
+            /** @description unauthorized */
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorRead"];
+                };
+            };
+            /** @description document_not_found, file_not_found */
+            404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorRead"];
+                };
+            };
+            /** @description invalid_request */
+            422: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorRead"];
+                };
+            };
+            /** @description internal_error */
+            500: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorRead"];
+                };
+            };
+            /** @description storage_unavailable, auth_unavailable, database_unavailable */
             503: {
                 headers: {
                     [name: string]: unknown;
