@@ -16,6 +16,7 @@ begin
         'embedding_space',
         'job_leases',
         'messages',
+        'payment_flags',
         'purchases',
         'rag_pipeline_state',
         'reconciliation_runs',
@@ -25,6 +26,7 @@ begin
         'stripe_events',
         'token_grants',
         'transactions',
+        'uploads',
         'user_memories',
         'user_profiles'
     ] loop
@@ -34,6 +36,7 @@ begin
         select p.oid::regprocedure
         from pg_catalog.pg_proc as p
         where p.pronamespace = 'public'::regnamespace and p.proname in (
+            'acknowledge_payment_flag',
             'acquire_job_lease',
             'apply_stripe_event',
             'audit_ledger',
@@ -43,6 +46,8 @@ begin
             'current_balance',
             'deduct_token_if_sufficient',
             'delete_conversation',
+            'document_queue',
+            'enqueue_document',
             'ensure_embedding_space',
             'flush_run_events',
             'grant_tokens',
@@ -70,6 +75,7 @@ begin
 end;
 $$;
 drop schema if exists private cascade;
+drop schema if exists queue cascade;
 
 -- ===== 1-user-profiles.sql =====
 
@@ -1101,6 +1107,62 @@ $$;
 
 -- What a payment amounts to, and the proof that the books are right.
 
+alter table public.purchases add column if not exists tokens_undelivered integer not null default 0;
+alter table public.purchases
+drop constraint if exists purchases_undelivered_or_short,
+add constraint purchases_undelivered_or_short check (tokens_undelivered >= 0 and (tokens_undelivered = 0 or tokens_short = 0));
+comment on column public.purchases.tokens_undelivered is
+'Due, and nobody there to have them: the account was deleted. Counts as settled; given out when an account of this id is made again.';
+
+create table if not exists public.payment_flags (
+    payment_intent_id text primary key,
+    reason text not null,
+    -- Null where the payment names no purchase that it has a tie to.
+    purchase_id uuid references public.purchases (id),
+    raised_at timestamptz not null default now(),
+    closed_at timestamptz,
+    acknowledged_by uuid,
+    note text,
+    constraint payment_flags_acknowledged_is_closed check (acknowledged_by is null or closed_at is not null),
+    constraint payment_flags_note_short check (length(note) <= 1000)
+);
+alter table public.payment_flags enable row level security;
+revoke all on public.payment_flags from anon, authenticated;
+create index if not exists payment_flags_purchase on public.payment_flags (purchase_id);
+create index if not exists payment_flags_open on public.payment_flags (raised_at desc) where closed_at is null;
+comment on table public.payment_flags is
+'Payments that an operator must look at, one row each. Closed by an operator (acknowledged_by), or by itself once nothing is left to decide.';
+
+create or replace function private.set_payment_flag(
+    p_payment_intent_id text, p_reason text, p_purchase_id uuid, p_stands boolean
+) returns void
+language plpgsql
+set search_path = ''
+as $$
+declare
+    v_reason text;
+begin
+    insert into public.payment_flags as f (payment_intent_id, reason, purchase_id, closed_at)
+    values (p_payment_intent_id, p_reason, p_purchase_id, case when not p_stands then now() end)
+    on conflict (payment_intent_id) do update set
+        reason = excluded.reason,
+        purchase_id = coalesce(excluded.purchase_id, f.purchase_id),
+        closed_at = case when p_stands is null then f.closed_at when not p_stands then coalesce(f.closed_at, now()) end
+    -- What an operator has closed stays closed, however often the same is heard again.
+    where f.acknowledged_by is null;
+    v_reason := (
+        select f.reason from public.payment_flags as f
+        where f.purchase_id = p_purchase_id and f.closed_at is null
+        order by f.raised_at desc, f.payment_intent_id limit 1
+    );
+    update public.purchases as p set flagged_reason = v_reason, updated_at = now()
+    where p.id = p_purchase_id and p.flagged_reason is distinct from v_reason;
+end;
+$$;
+comment on function private.set_payment_flag(text, text, uuid, boolean) is
+'Raises the flag of a payment, or closes it where nothing is left to decide (p_stands false; null: not known, a closed one stays closed). '
+'The caller holds the purchase''s lock.';
+
 create or replace function private.tokens_due(p_purchase public.purchases) returns integer
 language sql immutable
 set search_path = ''
@@ -1128,6 +1190,7 @@ declare
     v_due integer;
     v_left integer;
     v_part integer;
+    v_waiting integer;
     v_moved integer := 0;
     v_type text;
     v_lot record;
@@ -1146,6 +1209,12 @@ begin
     select p.* into strict v_purchase from public.purchases as p where p.id = p_purchase_id for update;
     v_due := private.tokens_due(v_purchase);
     v_left := v_due - v_purchase.tokens_settled;
+    v_waiting := v_purchase.tokens_undelivered;
+    if v_balance is not null then
+        -- An account of this id is there again: what waited for it is given now.
+        v_left := v_left + v_waiting;
+        v_purchase.tokens_undelivered := 0;
+    end if;
 
     if v_left > 0 then
         -- What could not be taken back before is not given a second time.
@@ -1154,10 +1223,10 @@ begin
         v_left := v_left - v_part;
     end if;
     if v_balance is null then
-        if v_left > 0 then
-            raise exception 'the account of this purchase does not exist' using errcode = 'AP401';
-        end if;
-        v_purchase.tokens_short := v_purchase.tokens_short - v_left;
+        -- Less due first takes back what was never given; only the rest is short. So never both, in any order of facts.
+        v_part := greatest(v_left, -v_waiting);
+        v_purchase.tokens_undelivered := v_waiting + v_part;
+        v_purchase.tokens_short := v_purchase.tokens_short + v_part - v_left;
     elsif v_left > 0 then
         select g.id into v_grant_id from public.token_grants as g where g.key = 'purchase:' || p_purchase_id for update;
         if found then
@@ -1206,17 +1275,40 @@ begin
         v_purchase.tokens_short := v_purchase.tokens_short + v_left;
     end if;
 
-    if v_due <> v_purchase.tokens_settled then
+    if v_due <> v_purchase.tokens_settled or v_waiting <> v_purchase.tokens_undelivered then
         update public.purchases as p set
-            tokens_settled = v_due, tokens_short = v_purchase.tokens_short, settlements = p.settlements + 1, updated_at = now()
+            tokens_settled = v_due, tokens_short = v_purchase.tokens_short,
+            tokens_undelivered = v_purchase.tokens_undelivered, settlements = p.settlements + 1, updated_at = now()
         where p.id = p_purchase_id;
+    end if;
+    if v_waiting <> v_purchase.tokens_undelivered then
+        perform private.set_payment_flag(
+            coalesce(v_purchase.payment_intent_id, p_purchase_id::text), 'account_deleted', p_purchase_id,
+            v_purchase.tokens_undelivered > 0
+        );
     end if;
     return query select v_due, v_moved, v_purchase.tokens_short, v_balance;
 end;
 $$;
 comment on function public.settle_purchase(uuid) is
 'Brings the ledger to what the facts of a purchase amount to; any order and repetition of facts converges. '
-'Of a deleted account nothing is taken: it becomes shortfall. AP40P: no such purchase. AP401: tokens are due to a deleted account.';
+'Of a deleted account nothing is taken, it becomes shortfall; what is due to one is kept as undelivered and flagged. AP40P: no such purchase.';
+
+create or replace function private.deliver_purchases() returns trigger
+language plpgsql
+-- Definer: fires in the transaction of the auth service, whose role holds no right on the ledger.
+security definer
+set search_path = ''
+as $$
+begin
+    perform public.settle_purchase(p.id) from public.purchases as p where p.user_id = new.id and p.tokens_undelivered > 0;
+    return null;
+end;
+$$;
+comment on function private.deliver_purchases() is 'Gives an account that was deleted and made again under its id what was paid meanwhile.';
+-- After user_profiles_open_balance, by its name.
+create or replace trigger user_profiles_open_purchases after insert on public.user_profiles
+for each row execute function private.deliver_purchases();
 
 create or replace function public.audit_ledger()
 returns table (user_id uuid, fault text, detail text)
@@ -1268,16 +1360,25 @@ as $$
     select p.user_id, 'purchase not settled', format('purchase %s: due %s, settled %s', p.id, private.tokens_due(p), p.tokens_settled)
     from public.purchases as p where private.tokens_due(p) <> p.tokens_settled
     union all
-    select p.user_id, 'purchase differs from its entries', format('purchase %s: settled %s, entries %s, short %s', p.id, p.tokens_settled, coalesce(e.tokens, 0), p.tokens_short)
+    select p.user_id, 'purchase differs from its entries', format(
+        'purchase %s: settled %s, entries %s, short %s, undelivered %s',
+        p.id, p.tokens_settled, coalesce(e.tokens, 0), p.tokens_short, p.tokens_undelivered
+    )
     from public.purchases as p
     left join (select e.purchase_id, sum(e.tokens) as tokens from entries as e where e.purchase_id is not null group by e.purchase_id) as e
         on e.purchase_id = p.id
-    where p.tokens_settled <> coalesce(e.tokens, 0) - p.tokens_short
+    where p.tokens_settled <> coalesce(e.tokens, 0) - p.tokens_short + p.tokens_undelivered
+    union all
+    select p.user_id, 'purchase not delivered', format('purchase %s: %s tokens wait for an account that exists', p.id, p.tokens_undelivered)
+    from public.purchases as p
+    where p.tokens_undelivered > 0 and exists (select 1 from public.user_profiles as u where u.id = p.user_id)
 $$;
 comment on function public.audit_ledger() is
 'No rows when, for every person, balance = lots = ledger, every balance_after chains and every purchase is settled to its facts.';
 
 revoke all on function private.tokens_due(public.purchases) from public, anon, authenticated;
+revoke all on function private.set_payment_flag(text, text, uuid, boolean) from public, anon, authenticated;
+revoke all on function private.deliver_purchases() from public, anon, authenticated;
 revoke all on function public.settle_purchase(uuid) from public, anon, authenticated;
 revoke all on function public.audit_ledger() from public, anon, authenticated;
 grant execute on function public.settle_purchase(uuid) to service_role;
@@ -1951,6 +2052,45 @@ alter table public.document_metadata
 add column if not exists owner_id uuid references public.user_profiles (id) on delete cascade;
 comment on column public.document_metadata.owner_id is 'The only person who may read it; null = shared with everyone.';
 
+-- Rows of earlier versions have been indexed; those who add a document say what it waits for.
+alter table public.document_metadata
+add column if not exists source text not null default 'local',
+add column if not exists pipeline_id text,
+add column if not exists source_key text,
+add column if not exists file_name text,
+add column if not exists mime_type text,
+add column if not exists size_bytes bigint,
+add column if not exists fingerprint text,
+add column if not exists content_hash text,
+add column if not exists index_version text,
+add column if not exists status text not null default 'indexed',
+add column if not exists error_code text,
+add column if not exists error_message text,
+add column if not exists attempts integer not null default 0,
+add column if not exists quarantined_at timestamptz,
+add column if not exists chunk_count integer not null default 0,
+add column if not exists page_count integer,
+add column if not exists source_modified_at timestamptz,
+add column if not exists indexed_at timestamptz,
+add column if not exists updated_at timestamptz not null default now();
+alter table public.document_metadata
+drop constraint if exists document_metadata_source_known,
+add constraint document_metadata_source_known check (source in ('local', 'google_drive', 'upload')),
+drop constraint if exists document_metadata_status_known,
+add constraint document_metadata_status_known check (status in ('pending', 'indexing', 'indexed', 'failed', 'not_indexed')),
+drop constraint if exists document_metadata_counts_not_negative,
+add constraint document_metadata_counts_not_negative check (attempts >= 0 and chunk_count >= 0 and size_bytes >= 0 and page_count >= 0);
+create unique index if not exists document_metadata_source_key on public.document_metadata (pipeline_id, source_key);
+create index if not exists document_metadata_status on public.document_metadata (status) where status <> 'indexed';
+comment on column public.document_metadata.pipeline_id is 'The pipeline that keeps it in step with its source; null for uploads and for rows of earlier versions.';
+comment on column public.document_metadata.source_key is 'Its name in the source: a path relative to the watched folder, or the id of a Drive file.';
+comment on column public.document_metadata.fingerprint is 'The source''s cheap mark of a change; another one means that the content has to be looked at.';
+comment on column public.document_metadata.content_hash is 'SHA-256 (hex) of the bytes that are indexed now.';
+comment on column public.document_metadata.index_version is 'How they were indexed: extractor, chunker and their settings.';
+comment on column public.document_metadata.status is 'not_indexed: understood, and nothing is broken - an unsupported type, an empty file, an image without OCR.';
+comment on column public.document_metadata.error_message is 'Written for the person who reads it; never the text of an exception.';
+comment on column public.document_metadata.quarantined_at is 'Failed too often: left alone until it changes or a person asks for it.';
+
 do $$
 begin
     perform private.drop_policies('public.document_metadata');
@@ -2018,11 +2158,35 @@ add column if not exists chunk_index integer,
 add column if not exists page integer,
 add column if not exists char_start integer,
 add column if not exists char_end integer,
-add column if not exists content_search tsvector
-generated always as (to_tsvector('english', coalesce(content, ''))) stored;
-comment on column public.documents.owner_id is 'Copied from the document, so that search filters without a join; null = shared.';
+add column if not exists context text,
+add column if not exists heading_path text;
+comment on column public.documents.owner_id is 'The document''s, kept by triggers, so that search filters without a join; null = shared.';
+comment on column public.documents.context is 'Title and headings above the passage: embedded before the content, and found by words too.';
+comment on column public.documents.char_start is 'Where the passage begins in the whole text of the document, whose pages are joined by an empty line.';
+
+-- An expression cannot be changed in place: where an earlier one stands, the column is made anew.
+do $$
+begin
+    if not exists (
+        select 1 from pg_catalog.pg_attrdef as e
+        join pg_catalog.pg_attribute as a on a.attrelid = e.adrelid and a.attnum = e.adnum
+        where e.adrelid = 'public.documents'::regclass and a.attname = 'content_search'
+            and pg_get_expr(e.adbin, e.adrelid) ~ 'context'
+    ) then
+        alter table public.documents drop column if exists content_search;
+        -- 'english' for every language: its stemmer leaves foreign words alone on both sides, and few of them are its stop words.
+        alter table public.documents add column content_search tsvector generated always as (
+            setweight(to_tsvector('english', coalesce(content, '')), 'A')
+            || setweight(to_tsvector('english', coalesce(context, '')), 'B')
+        ) stored;
+    end if;
+end;
+$$;
 create index if not exists documents_document on public.documents (document_id, chunk_index);
-create index if not exists documents_owner on public.documents (owner_id) where owner_id is not null;
+-- A document may have chunks in two spaces while a new model is being introduced.
+create unique index if not exists documents_chunk on public.documents (document_id, embedding_space_id, chunk_index);
+drop index if exists public.documents_owner;
+create index if not exists documents_owner_space on public.documents (owner_id, embedding_space_id);
 create index if not exists documents_space on public.documents (embedding_space_id, id);
 create index if not exists documents_search on public.documents using gin (content_search);
 
@@ -2037,6 +2201,71 @@ update public.documents set
     document_id = metadata ->> 'file_id',
     chunk_index = case when metadata ->> 'chunk_index' ~ '^\d{1,9}$' then (metadata ->> 'chunk_index')::integer end
 where document_id is null and metadata ->> 'file_id' is not null;
+update public.document_metadata as m set
+    chunk_count = c.chunks, mime_type = coalesce(m.mime_type, c.mime_type)
+from (
+    select d.document_id, count(*)::integer as chunks, max(d.metadata ->> 'mime_type') as mime_type
+    from public.documents as d where d.embedding_space_id is null group by d.document_id
+) as c
+where c.document_id = m.id and m.chunk_count = 0 and m.indexed_at is null and m.status = 'indexed';
+
+-- A passage is never visible to more people than its document, whoever writes either of them.
+create or replace function private.follow_document() returns trigger
+language plpgsql
+set search_path = ''
+as $$
+begin
+    if new.document_id is not null then
+        -- For share: an owner that changes meanwhile waits for these chunks, or these chunks wait for the owner.
+        select m.owner_id into new.owner_id from public.document_metadata as m where m.id = new.document_id for share;
+    end if;
+    return new;
+end;
+$$;
+comment on function private.follow_document() is 'Gives a chunk the owner of its document, whatever was written.';
+revoke all on function private.follow_document() from public, anon, authenticated;
+create or replace trigger documents_follow_document before insert or update of document_id, owner_id on public.documents
+for each row execute function private.follow_document();
+
+create or replace function private.lead_chunks() returns trigger
+language plpgsql
+set search_path = ''
+as $$
+begin
+    update public.documents as d set owner_id = new.owner_id where d.document_id = new.id;
+    return null;
+end;
+$$;
+comment on function private.lead_chunks() is 'Takes the chunks of a document along when it is shared, or no longer.';
+revoke all on function private.lead_chunks() from public, anon, authenticated;
+create or replace trigger document_metadata_lead_chunks after update of owner_id on public.document_metadata
+for each row when (new.owner_id is distinct from old.owner_id) execute function private.lead_chunks();
+
+create table if not exists public.uploads (
+    id uuid primary key default gen_random_uuid(),
+    document_id text not null references public.document_metadata (id) on delete cascade,
+    owner_id uuid not null references public.user_profiles (id) on delete cascade,
+    storage text not null,
+    content bytea,
+    storage_path text,
+    sha256 text not null,
+    size_bytes bigint not null,
+    created_at timestamptz not null default now(),
+    constraint uploads_document_unique unique (document_id),
+    constraint uploads_content_once unique (owner_id, sha256),
+    constraint uploads_storage_known check (storage in ('postgres', 'supabase')),
+    constraint uploads_stored_where_said check (
+        (storage = 'postgres') = (content is not null) and (storage = 'supabase') = (storage_path is not null)
+    ),
+    constraint uploads_sha256_is_hex check (sha256 ~ '^[0-9a-f]{64}$'),
+    constraint uploads_size_is_true check (size_bytes >= 0 and (content is null or octet_length(content) = size_bytes))
+);
+alter table public.uploads enable row level security;
+revoke all on public.uploads from anon, authenticated;
+-- Files are compressed as they come; uncompressed here, a part of one can be read alone.
+alter table public.uploads alter column content set storage external;
+comment on table public.uploads is
+'Files that people uploaded, here or in Supabase Storage, one per document. Read and written by the services only.';
 
 -- Retrieval. Vector operators live in the extension's schema (extensions, or public in older databases), so these
 -- functions, and only these, name schemas in their search_path.
@@ -2275,7 +2504,7 @@ $$;
 create or replace function public.schema_version() returns integer
 language sql immutable
 set search_path = ''
-as $$ select 2 $$;
+as $$ select 3 $$;
 comment on function public.schema_version() is 'What the services compare at start; raised by scripts that they cannot run without.';
 revoke all on function public.schema_version() from public, anon, authenticated;
 grant execute on function public.schema_version() to service_role;
@@ -2297,7 +2526,15 @@ comment on column public.purchases.checkout_attempt is 'Part of the idempotency 
 comment on column public.purchases.failure_code is 'Why the last attempt to pay failed, in Stripe''s words; the person may try again while status is open.';
 comment on column public.purchases.facts_observed_at is 'When the refunds and disputes of this payment began to be fetched, by this database''s clock.';
 comment on column public.purchases.checked_at is 'When reconciliation last asked Stripe about this purchase while it was unpaid.';
-comment on column public.purchases.flagged_reason is 'Why an operator must look. With status paid: a further payment was refused, the first one stands.';
+comment on column public.purchases.flagged_reason is
+'Why an operator must look: the newest open row of payment_flags. With status paid: a further payment was refused, the first one stands, or nobody is there to have the tokens.';
+
+-- Flags raised before they had a table.
+insert into public.payment_flags (payment_intent_id, reason, purchase_id, raised_at)
+select coalesce(p.payment_intent_id, p.id::text), p.flagged_reason, p.id, p.updated_at
+from public.purchases as p
+where p.flagged_reason is not null and not exists (select 1 from public.payment_flags as f where f.purchase_id = p.id)
+on conflict (payment_intent_id) do nothing;
 
 create index if not exists purchases_unpaid on public.purchases (checked_at nulls first, created_at) where status in ('created', 'open');
 create index if not exists purchases_flagged on public.purchases (updated_at desc) where flagged_reason is not null;
@@ -2394,60 +2631,104 @@ set search_path = ''
 as $$
 declare
     v_purchase public.purchases;
-    v_has_account boolean;
-    v_taken boolean;
+    v_is_known boolean;
     v_refusal text;
+    v_reason text;
+    -- Given back in full there is nothing left to decide; without an observation that is not known.
+    v_is_open boolean := case when p_observed_at is not null then coalesce(p_refunded_minor, 0) < p_amount_minor end;
 begin
-    select p.* into v_purchase from public.purchases as p where p.id = p_purchase_id;
+    -- A payment that is known stays with its purchase, whatever somebody does to its metadata: the rule for all who call.
+    select p.* into v_purchase from public.purchases as p
+    where p.payment_intent_id = p_payment_intent_id or p.id = p_purchase_id
+    order by p.payment_intent_id = p_payment_intent_id desc nulls last
+    limit 1;
     if not found then
+        perform private.set_payment_flag(p_payment_intent_id, 'unknown_purchase', null, v_is_open);
         return query select 'unknown_purchase'::text, null::uuid, 0;
         return;
     end if;
+    -- Nobody need be there: what is due to a deleted account is kept as undelivered.
     perform from public.user_profiles as u where u.id = v_purchase.user_id for no key update;
-    v_has_account := found;
-    select p.* into strict v_purchase from public.purchases as p where p.id = p_purchase_id for update;
+    select p.* into strict v_purchase from public.purchases as p where p.id = v_purchase.id for update;
+    v_is_known := v_purchase.payment_intent_id is not distinct from p_payment_intent_id;
 
-    if v_purchase.status <> 'paid' or v_purchase.payment_intent_id <> p_payment_intent_id then
-        v_taken := exists (
-            select 1 from public.purchases as p where p.payment_intent_id = p_payment_intent_id and p.id <> p_purchase_id
-        );
+    if v_purchase.status <> 'paid' or not v_is_known then
         v_refusal := case
+            when p_user_id is distinct from v_purchase.user_id then 'user_mismatch'
             -- What was credited stands: one payment too many is for an operator to give back.
             when v_purchase.status = 'paid' then 'second_payment'
-            when v_taken then 'payment_of_another_purchase'
-            when p_user_id is distinct from v_purchase.user_id then 'user_mismatch'
             when p_tier is distinct from v_purchase.tier then 'tier_mismatch'
             when p_livemode is distinct from v_purchase.livemode then 'livemode_mismatch'
             when p_currency is distinct from v_purchase.currency then 'currency_mismatch'
             when p_amount_minor is distinct from v_purchase.price_minor then 'amount_mismatch'
-            when not v_has_account then 'account_deleted'
         end;
+        if v_refusal = 'user_mismatch' and not v_is_known then
+            -- Metadata may name any purchase. Where they contradict themselves the payment is flagged, and no purchase of anybody.
+            perform private.set_payment_flag(p_payment_intent_id, v_refusal, null, v_is_open);
+            return query select v_refusal, null::uuid, 0;
+            return;
+        end if;
         if v_refusal is not null then
             update public.purchases as p set
                 status = case when p.status = 'paid' then 'paid' else 'flagged' end,
-                flagged_reason = v_refusal,
-                payment_intent_id = coalesce(p.payment_intent_id, case when not v_taken then p_payment_intent_id end),
-                updated_at = now()
-            where p.id = p_purchase_id;
+                payment_intent_id = coalesce(p.payment_intent_id, p_payment_intent_id), updated_at = now()
+            where p.id = v_purchase.id;
+            perform private.set_payment_flag(p_payment_intent_id, v_refusal, v_purchase.id, v_is_open);
             return query select v_refusal, v_purchase.user_id, 0;
             return;
         end if;
         update public.purchases as p set
             status = 'paid', paid_minor = p_amount_minor, paid_at = p_paid_at, payment_intent_id = p_payment_intent_id,
-            flagged_reason = null, updated_at = now()
-        where p.id = p_purchase_id;
+            updated_at = now()
+        where p.id = v_purchase.id;
+        select f.reason into v_reason from public.payment_flags as f
+        where f.payment_intent_id = p_payment_intent_id and f.closed_at is null;
+        if found then
+            -- Flagged before, and right now: nothing is left to decide.
+            perform private.set_payment_flag(p_payment_intent_id, v_reason, v_purchase.id, false);
+        end if;
     end if;
     -- Equal times are the same observation again; a later one may only be replaced by a later one still.
     update public.purchases as p set
         refunded_minor = p_refunded_minor, dispute = p_dispute, facts_observed_at = p_observed_at, updated_at = now()
-    where p.id = p_purchase_id and p_observed_at >= coalesce(p.facts_observed_at, p_observed_at);
+    where p.id = v_purchase.id and p_observed_at >= coalesce(p.facts_observed_at, p_observed_at);
     return query
-        select null::text, v_purchase.user_id, s.tokens_moved from public.settle_purchase(p_purchase_id) as s;
+        select null::text, v_purchase.user_id, s.tokens_moved from public.settle_purchase(v_purchase.id) as s;
 end;
 $$;
 comment on function public.record_payment(uuid, uuid, text, text, bigint, text, boolean, timestamptz, bigint, text, timestamptz) is
 'The only way a payment becomes a fact: compares it with what was sold, stores it, and settles. With p_observed_at also its refunds and '
-'dispute, unless something newer is known. refusal: why nothing was credited; the purchase is then flagged. Any order and repetition converges.';
+'dispute, unless something newer is known. refusal: why nothing was credited; the payment is then flagged. Any order and repetition converges. '
+'A known payment belongs to the purchase that knows it; p_purchase_id, p_user_id and p_tier are what its metadata claim.';
+
+create or replace function public.acknowledge_payment_flag(p_payment_intent_id text, p_admin_id uuid, p_note text)
+returns setof public.payment_flags
+language plpgsql security definer
+set search_path = ''
+as $$
+declare
+    v_flag public.payment_flags;
+begin
+    select f.* into v_flag from public.payment_flags as f where f.payment_intent_id = p_payment_intent_id;
+    -- The order of record_payment: the purchase, then its flags.
+    perform from public.purchases as p where p.id = v_flag.purchase_id for update;
+    -- Who was first stays recorded.
+    update public.payment_flags as f set
+        closed_at = clock_timestamp(), acknowledged_by = p_admin_id, note = nullif(btrim(p_note), '')
+    where f.payment_intent_id = p_payment_intent_id and f.acknowledged_by is null;
+    update public.purchases as p set
+        flagged_reason = (
+            select f.reason from public.payment_flags as f
+            where f.purchase_id = p.id and f.closed_at is null
+            order by f.raised_at desc, f.payment_intent_id limit 1
+        ),
+        updated_at = now()
+    where p.id = v_flag.purchase_id;
+    return query select f.* from public.payment_flags as f where f.payment_intent_id = p_payment_intent_id;
+end;
+$$;
+comment on function public.acknowledge_payment_flag(text, uuid, text) is
+'An operator has dealt with a flagged payment: recorded with who and when, once; it is not raised again. No row: there is no such flag.';
 
 create or replace function public.record_payment_failure(p_purchase_id uuid, p_code text, p_failed_at timestamptz) returns void
 language sql security definer
@@ -2471,6 +2752,85 @@ $$;
 comment on function public.close_purchase(uuid, text, text) is
 'Ends an unpaid purchase whose checkout session expired or failed for good. A payment that arrives later still counts.';
 
+create or replace function private.person_of_event(p_payload jsonb) returns uuid
+language plpgsql stable
+set search_path = ''
+as $$
+declare
+    v_object jsonb := p_payload #> '{data,object}';
+    v_user_id text := v_object #>> '{metadata,user_id}';
+begin
+    return coalesce(
+        (
+            select p.user_id from public.purchases as p
+            where p.payment_intent_id = coalesce(v_object ->> 'payment_intent', v_object ->> 'id')
+        ),
+        case when v_user_id ~ '^[0-9a-fA-F]{8}(-[0-9a-fA-F]{4}){3}-[0-9a-fA-F]{12}$' then v_user_id::uuid end
+    );
+end;
+$$;
+comment on function private.person_of_event(jsonb) is 'Whom an event of Stripe is about, by its payment or by our metadata; null: nobody of ours.';
+
+create or replace function private.without_person(p_value jsonb) returns jsonb
+language plpgsql immutable
+set search_path = ''
+as $$
+begin
+    return case jsonb_typeof(p_value)
+        when 'object' then coalesce((
+            select jsonb_object_agg(e.key, private.without_person(e.value))
+            from jsonb_each(p_value) as e
+            -- What the books are made of. A list of what to keep: Stripe adds fields without asking.
+            where e.key in (
+                'id', 'object', 'type', 'created', 'livemode', 'api_version', 'account', 'data', 'metadata',
+                'app', 'env', 'kind', 'purchase_id', 'user_id', 'tier',
+                'amount', 'amount_received', 'amount_captured', 'amount_refunded', 'amount_total', 'currency', 'status',
+                'payment_intent', 'charge', 'latest_charge', 'captured', 'paid', 'refunded', 'disputed', 'payment_status',
+                'mode', 'expires_at', 'last_payment_error', 'code', 'decline_code', 'reason', 'failure_reason'
+            )
+        ), '{}')
+        when 'array' then coalesce((select jsonb_agg(private.without_person(e.value)) from jsonb_array_elements(p_value) as e), '[]')
+        else p_value
+    end;
+end;
+$$;
+comment on function private.without_person(jsonb) is
+'An event of Stripe with what the books are made of and nothing else: no name, address, card or network address. It can still be applied.';
+
+-- Whose event it is, so that what it holds about a person can go with the account.
+do $$
+begin
+    if not exists (
+        select 1 from pg_catalog.pg_attribute as a
+        where a.attrelid = 'public.stripe_events'::regclass and a.attname = 'user_id' and not a.attisdropped
+    ) then
+        alter table public.stripe_events add column user_id uuid, add column attempted_at timestamptz not null default now();
+        update public.stripe_events as e set user_id = private.person_of_event(e.payload), attempted_at = e.received_at;
+        update public.stripe_events as e set payload = private.without_person(e.payload)
+        where e.user_id is not null and not exists (select 1 from public.user_profiles as u where u.id = e.user_id);
+    end if;
+end;
+$$;
+create index if not exists stripe_events_user on public.stripe_events (user_id);
+create index if not exists stripe_events_to_repeat on public.stripe_events (attempted_at, id) where status in ('received', 'failed');
+comment on column public.stripe_events.user_id is 'The person whom the event is about. Without an account, payload holds no more than private.without_person leaves.';
+comment on column public.stripe_events.attempted_at is 'When it was last applied or tried: what failed is tried again in this order.';
+
+create or replace function private.forget_person() returns trigger
+language plpgsql
+-- Definer: fires in the transaction of the auth service, whose role holds no right on the inbox.
+security definer
+set search_path = ''
+as $$
+begin
+    update public.stripe_events as e set payload = private.without_person(e.payload) where e.user_id = old.id;
+    return null;
+end;
+$$;
+comment on function private.forget_person() is 'Takes names, addresses and cards out of the events of an account that is deleted; the books stay.';
+create or replace trigger user_profiles_forget_person after delete on public.user_profiles
+for each row execute function private.forget_person();
+
 create or replace function public.apply_stripe_event(
     p_id text, p_type text, p_livemode boolean, p_api_version text, p_created_at timestamptz, p_payload jsonb,
     p_action text, p_facts jsonb, p_again boolean default false
@@ -2482,12 +2842,13 @@ declare
     v_status text;
     v_error text;
     v_user_id uuid;
+    v_person uuid;
     v_moved integer := 0;
     v_constraint text;
 begin
-    insert into public.stripe_events as e (id, type, livemode, api_version, created_at, payload, attempts)
-    values (p_id, p_type, p_livemode, p_api_version, p_created_at, p_payload, 1)
-    on conflict (id) do update set attempts = e.attempts + 1
+    insert into public.stripe_events as e (id, type, livemode, api_version, created_at, payload, attempts, attempted_at)
+    values (p_id, p_type, p_livemode, p_api_version, p_created_at, p_payload, 1, clock_timestamp())
+    on conflict (id) do update set attempts = e.attempts + 1, attempted_at = excluded.attempted_at
     returning e.status, e.error into v_status, v_error;
     -- Locked until the commit: another delivery of this event waits here and then finds what this one did.
     if v_status in ('applied', 'ignored', 'flagged') and not p_again then
@@ -2507,6 +2868,12 @@ begin
                     (p_facts ->> 'livemode')::boolean, (p_facts ->> 'paid_at')::timestamptz,
                     (p_facts ->> 'refunded_minor')::bigint, p_facts ->> 'dispute', (p_facts ->> 'observed_at')::timestamptz
                 ) as r;
+                if v_error is null and exists (
+                    select 1 from public.purchases as p
+                    where p.payment_intent_id = p_facts ->> 'payment_intent_id' and p.tokens_undelivered > 0
+                ) then
+                    v_error := 'account_deleted';
+                end if;
                 if v_error is not null then
                     v_status := 'flagged';
                 end if;
@@ -2535,10 +2902,16 @@ begin
         v_user_id := null;
         v_moved := 0;
     end;
+    v_person := coalesce(v_user_id, private.person_of_event(p_payload));
     update public.stripe_events as e set
-        status = v_status, error = v_error,
+        status = v_status, error = v_error, user_id = v_person,
         applied_at = case when v_status = 'failed' then null else clock_timestamp() end
     where e.id = p_id;
+    -- Key share: an account that is deleted now waits, and then finds this row.
+    perform from public.user_profiles as u where u.id = v_person for key share;
+    if v_person is not null and not found then
+        update public.stripe_events as e set payload = private.without_person(e.payload) where e.id = p_id;
+    end if;
     return query select v_status, v_error, false, v_user_id, v_moved;
 end;
 $$;
@@ -2562,13 +2935,818 @@ comment on function public.acquire_job_lease(text, uuid, integer) is 'Takes or r
 
 revoke all on function public.begin_purchase(uuid, uuid, text, integer, integer, text, boolean, integer, integer) from public, anon, authenticated;
 revoke all on function public.record_payment(uuid, uuid, text, text, bigint, text, boolean, timestamptz, bigint, text, timestamptz) from public, anon, authenticated;
+revoke all on function public.acknowledge_payment_flag(text, uuid, text) from public, anon, authenticated;
+revoke all on function private.person_of_event(jsonb) from public, anon, authenticated;
+revoke all on function private.without_person(jsonb) from public, anon, authenticated;
+revoke all on function private.forget_person() from public, anon, authenticated;
 revoke all on function public.record_payment_failure(uuid, text, timestamptz) from public, anon, authenticated;
 revoke all on function public.close_purchase(uuid, text, text) from public, anon, authenticated;
 revoke all on function public.apply_stripe_event(text, text, boolean, text, timestamptz, jsonb, text, jsonb, boolean) from public, anon, authenticated;
 revoke all on function public.acquire_job_lease(text, uuid, integer) from public, anon, authenticated;
 grant execute on function public.begin_purchase(uuid, uuid, text, integer, integer, text, boolean, integer, integer) to service_role;
 grant execute on function public.record_payment(uuid, uuid, text, text, bigint, text, boolean, timestamptz, bigint, text, timestamptz) to service_role;
+grant execute on function public.acknowledge_payment_flag(text, uuid, text) to service_role;
 grant execute on function public.record_payment_failure(uuid, text, timestamptz) to service_role;
 grant execute on function public.close_purchase(uuid, text, text) to service_role;
 grant execute on function public.apply_stripe_event(text, text, boolean, text, timestamptz, jsonb, text, jsonb, boolean) to service_role;
 grant execute on function public.acquire_job_lease(text, uuid, integer) to service_role;
+
+-- ===== 25-applied-scripts.sql =====
+
+-- What migrate.sh has applied. Nothing reads it but migrate.sh, which runs this script first of all.
+
+create schema if not exists private;
+
+create table if not exists private.applied_scripts (
+    name text primary key,
+    checksum text not null,
+    applied_at timestamptz not null default now(),
+    constraint applied_scripts_checksum_is_sha256 check (checksum ~ '^[0-9a-f]{64}$')
+);
+alter table private.applied_scripts enable row level security;
+revoke all on private.applied_scripts from public, anon, authenticated, service_role;
+comment on table private.applied_scripts is
+'Scripts that migrate.sh or 0-all-tables.sql applied, each with the SHA-256 of its text without carriage returns.';
+
+-- ===== 26-queue.sql =====
+
+-- The queue of documents to index: procrastinate's own tables and functions in schema queue, and the way in.
+--
+-- What stands between the marks "$ddl$" is sql/schema.sql of procrastinate 3.10.0 (PyPI), unchanged. Its licence:
+--
+-- MIT License
+--
+-- Copyright (c) 2019-2021, PeopleDoc
+-- Copyright (c) 2021-2023, Joachim Jablon, Eric Lemoine
+-- Copyright (c) 2024-, Joachim Jablon, Kai Schlamp
+--
+-- Permission is hereby granted, free of charge, to any person obtaining a copy of this
+-- software and associated documentation files (the "Software"), to deal in the Software
+-- without restriction, including without limitation the rights to use, copy, modify,
+-- merge, publish, distribute, sublicense, and/or sell copies of the Software, and to
+-- permit persons to whom the Software is furnished to do so, subject to the following
+-- conditions:
+--
+-- The above copyright notice and this permission notice shall be included in all copies or
+-- substantial portions of the Software.
+--
+-- THE SOFTWARE IS PROVIDED "AS IS", WITHOUT WARRANTY OF ANY KIND, EXPRESS OR IMPLIED,
+-- INCLUDING BUT NOT LIMITED TO THE WARRANTIES OF MERCHANTABILITY, FITNESS FOR A PARTICULAR
+-- PURPOSE AND NONINFRINGEMENT. IN NO EVENT SHALL THE AUTHORS OR COPYRIGHT HOLDERS BE
+-- LIABLE FOR ANY CLAIM, DAMAGES OR OTHER LIABILITY, WHETHER IN AN ACTION OF CONTRACT, TORT
+-- OR OTHERWISE, ARISING FROM, OUT OF OR IN CONNECTION WITH THE SOFTWARE OR THE USE OR
+-- OTHER DEALINGS IN THE SOFTWARE.
+
+create schema if not exists queue;
+comment on schema queue is 'procrastinate''s; the ingestion worker connects with search_path=queue, all others go through public.enqueue_document.';
+revoke all on schema queue from public, anon, authenticated, service_role;
+
+create table if not exists queue.installed (
+    only_row boolean primary key default true,
+    version text not null,
+    constraint installed_only_row check (only_row)
+);
+comment on table queue.installed is 'Whose schema stands here; a script that brings a newer one migrates from this version.';
+
+do $queue$
+declare
+    v_path constant text := current_setting('search_path');
+begin
+    if to_regclass('queue.procrastinate_jobs') is not null then
+        return;
+    end if;
+    perform set_config('search_path', 'queue', true);
+    execute $ddl$
+-- Procrastinate Schema
+
+DO $$
+BEGIN
+    CREATE EXTENSION IF NOT EXISTS plpgsql WITH SCHEMA pg_catalog;
+EXCEPTION
+    WHEN OTHERS THEN
+        -- On managed PostgreSQL services (e.g. Azure Database for PostgreSQL, Amazon RDS,
+        -- Google Cloud SQL), CREATE EXTENSION may fail with various error codes:
+        -- insufficient_privilege, feature_not_supported, or provider-specific errors.
+        -- Before ignoring, verify the extension actually exists — if it does not exist
+        -- and cannot be created, re-raise so the failure is explicit.
+        IF EXISTS (SELECT 1 FROM pg_extension WHERE extname = 'plpgsql') THEN
+            RAISE NOTICE 'plpgsql extension already exists, skipping creation.';
+        ELSE
+            RAISE;
+        END IF;
+END;
+$$;
+
+-- Enums
+
+CREATE TYPE procrastinate_job_status AS ENUM (
+    'todo',  -- The job is queued
+    'doing',  -- The job has been fetched by a worker
+    'succeeded',  -- The job ended successfully
+    'failed',  -- The job ended with an error
+    'cancelled', -- The job was cancelled
+    'aborting',  -- legacy, not used anymore since v3.0.0
+    'aborted'  -- The job was aborted
+);
+
+CREATE TYPE procrastinate_job_event_type AS ENUM (
+    'deferred',  -- Job created, in todo
+    'started',  -- todo -> doing
+    'deferred_for_retry',  -- doing -> todo
+    'failed',  -- doing -> failed
+    'succeeded',  -- doing -> succeeded
+    'cancelled', -- todo -> cancelled
+    'abort_requested', -- not a state transition, but set in a separate field
+    'aborted', -- doing -> aborted (only allowed when abort_requested field is set)
+    'scheduled', -- not a state transition, but recording when a task is scheduled for
+    'retried' -- Manually retried failed job
+);
+
+-- Composite Types
+
+CREATE TYPE procrastinate_job_to_defer_v1 AS (
+    queue_name character varying,
+    task_name character varying,
+    priority integer,
+    lock text,
+    queueing_lock text,
+    args jsonb,
+    scheduled_at timestamp with time zone
+);
+
+-- Tables
+
+CREATE TABLE procrastinate_workers(
+    id bigint PRIMARY KEY GENERATED ALWAYS AS IDENTITY,
+    last_heartbeat timestamp with time zone NOT NULL DEFAULT NOW()
+);
+
+CREATE TABLE procrastinate_jobs (
+    id bigserial PRIMARY KEY,
+    queue_name character varying(128) NOT NULL,
+    task_name character varying(128) NOT NULL,
+    priority integer DEFAULT 0 NOT NULL,
+    lock text,
+    queueing_lock text,
+    args jsonb DEFAULT '{}' NOT NULL,
+    status procrastinate_job_status DEFAULT 'todo'::procrastinate_job_status NOT NULL,
+    scheduled_at timestamp with time zone NULL,
+    attempts integer DEFAULT 0 NOT NULL,
+    abort_requested boolean DEFAULT false NOT NULL,
+    worker_id bigint REFERENCES procrastinate_workers(id) ON DELETE SET NULL,
+    CONSTRAINT check_not_todo_abort_requested CHECK (NOT (status = 'todo' AND abort_requested = true))
+);
+
+CREATE TABLE procrastinate_periodic_defers (
+    id bigserial PRIMARY KEY,
+    task_name character varying(128) NOT NULL,
+    defer_timestamp bigint,
+    job_id bigint REFERENCES procrastinate_jobs(id) NULL,
+    periodic_id character varying(128) NOT NULL DEFAULT '',
+    CONSTRAINT procrastinate_periodic_defers_unique UNIQUE (task_name, periodic_id, defer_timestamp)
+);
+
+CREATE TABLE procrastinate_events (
+    id bigserial PRIMARY KEY,
+    job_id bigint NOT NULL REFERENCES procrastinate_jobs ON DELETE CASCADE,
+    type procrastinate_job_event_type,
+    at timestamp with time zone DEFAULT NOW() NULL
+);
+
+-- Constraints & Indices
+
+-- this prevents from having several jobs with the same queueing lock in the "todo" state
+CREATE UNIQUE INDEX procrastinate_jobs_queueing_lock_idx_v1 ON procrastinate_jobs (queueing_lock) WHERE status = 'todo';
+-- this prevents from having several jobs with the same lock in the "doing" state
+CREATE UNIQUE INDEX procrastinate_jobs_lock_idx_v1 ON procrastinate_jobs (lock) WHERE status = 'doing';
+
+-- Index for select_stalled_jobs_by_heartbeat query
+CREATE INDEX idx_procrastinate_jobs_worker_not_null ON procrastinate_jobs(worker_id) WHERE worker_id IS NOT NULL AND status = 'doing'::procrastinate_job_status;
+
+CREATE INDEX procrastinate_jobs_queue_name_idx_v1 ON procrastinate_jobs(queue_name);
+CREATE INDEX procrastinate_jobs_id_lock_idx_v1 ON procrastinate_jobs (id, lock) WHERE status = ANY (ARRAY['todo'::procrastinate_job_status, 'doing'::procrastinate_job_status]);
+CREATE INDEX procrastinate_jobs_priority_idx_v1 ON procrastinate_jobs(priority desc, id asc) WHERE (status = 'todo'::procrastinate_job_status);
+
+CREATE INDEX procrastinate_events_job_id_fkey_v1 ON procrastinate_events(job_id);
+
+CREATE INDEX procrastinate_periodic_defers_job_id_fkey_v1 ON procrastinate_periodic_defers(job_id);
+
+CREATE INDEX idx_procrastinate_workers_last_heartbeat ON procrastinate_workers(last_heartbeat);
+
+-- Functions
+CREATE FUNCTION procrastinate_defer_jobs_v1(
+    jobs procrastinate_job_to_defer_v1[]
+)
+    RETURNS bigint[]
+    LANGUAGE plpgsql
+AS $$
+DECLARE
+    job_ids bigint[];
+BEGIN
+    WITH inserted_jobs AS (
+        INSERT INTO procrastinate_jobs (queue_name, task_name, priority, lock, queueing_lock, args, scheduled_at)
+        SELECT (job).queue_name,
+               (job).task_name,
+               (job).priority,
+               (job).lock,
+               (job).queueing_lock,
+               (job).args,
+               (job).scheduled_at
+        FROM unnest(jobs) AS job
+        RETURNING id
+    )
+    SELECT array_agg(id) FROM inserted_jobs INTO job_ids;
+
+    RETURN job_ids;
+END;
+$$;
+
+CREATE FUNCTION procrastinate_defer_periodic_job_v2(
+    _queue_name character varying,
+    _lock character varying,
+    _queueing_lock character varying,
+    _task_name character varying,
+    _priority integer,
+    _periodic_id character varying,
+    _defer_timestamp bigint,
+    _args jsonb
+)
+    RETURNS bigint
+    LANGUAGE plpgsql
+AS $$
+DECLARE
+	_job_id bigint;
+	_defer_id bigint;
+BEGIN
+    INSERT
+        INTO procrastinate_periodic_defers (task_name, periodic_id, defer_timestamp)
+        VALUES (_task_name, _periodic_id, _defer_timestamp)
+        ON CONFLICT DO NOTHING
+        RETURNING id into _defer_id;
+
+    IF _defer_id IS NULL THEN
+        RETURN NULL;
+    END IF;
+
+    UPDATE procrastinate_periodic_defers
+        SET job_id = (
+            SELECT COALESCE((
+                SELECT unnest(procrastinate_defer_jobs_v1(
+                    ARRAY[
+                        ROW(
+                            _queue_name,
+                            _task_name,
+                            _priority,
+                            _lock,
+                            _queueing_lock,
+                            _args,
+                            NULL::timestamptz
+                        )
+                    ]::procrastinate_job_to_defer_v1[]
+                ))
+            ), NULL)
+        )
+        WHERE id = _defer_id
+        RETURNING job_id INTO _job_id;
+
+    DELETE
+        FROM procrastinate_periodic_defers
+        USING (
+            SELECT id
+            FROM procrastinate_periodic_defers
+            WHERE procrastinate_periodic_defers.task_name = _task_name
+            AND procrastinate_periodic_defers.periodic_id = _periodic_id
+            AND procrastinate_periodic_defers.defer_timestamp < _defer_timestamp
+            ORDER BY id
+            FOR UPDATE
+        ) to_delete
+        WHERE procrastinate_periodic_defers.id = to_delete.id;
+
+    RETURN _job_id;
+END;
+$$;
+
+CREATE FUNCTION procrastinate_fetch_job_v2(
+    target_queue_names character varying[],
+    p_worker_id bigint
+)
+    RETURNS procrastinate_jobs
+    LANGUAGE plpgsql
+AS $$
+DECLARE
+	found_jobs procrastinate_jobs;
+BEGIN
+    WITH candidate AS (
+        SELECT jobs.*
+            FROM procrastinate_jobs AS jobs
+            WHERE
+                -- reject the job if its lock has earlier or higher priority jobs
+                NOT EXISTS (
+                    SELECT 1
+                        FROM procrastinate_jobs AS other_jobs
+                        WHERE
+                            jobs.lock IS NOT NULL
+                            AND other_jobs.lock = jobs.lock
+                            AND (
+                                -- job with same lock is already running
+                                other_jobs.status = 'doing'
+                                OR
+                                -- job with same lock is waiting and has higher priority (or same priority but was queued first)
+                                (
+                                    other_jobs.status = 'todo'
+                                    AND (
+                                        other_jobs.priority > jobs.priority
+                                        OR (
+                                        other_jobs.priority = jobs.priority
+                                        AND other_jobs.id < jobs.id
+                                        )
+                                    )
+                                )
+                            )
+                )
+                AND jobs.status = 'todo'
+                AND (target_queue_names IS NULL OR jobs.queue_name = ANY( target_queue_names ))
+                AND (jobs.scheduled_at IS NULL OR jobs.scheduled_at <= now())
+            ORDER BY jobs.priority DESC, jobs.id ASC LIMIT 1
+            FOR UPDATE OF jobs SKIP LOCKED
+    )
+    UPDATE procrastinate_jobs
+        SET status = 'doing', worker_id = p_worker_id
+        FROM candidate
+        WHERE procrastinate_jobs.id = candidate.id
+        RETURNING procrastinate_jobs.* INTO found_jobs;
+
+ RETURN found_jobs;
+END;
+$$;
+
+CREATE FUNCTION procrastinate_finish_job_v1(job_id bigint, end_status procrastinate_job_status, delete_job boolean)
+    RETURNS void
+    LANGUAGE plpgsql
+AS $$
+DECLARE
+    _job_id bigint;
+BEGIN
+    IF end_status NOT IN ('succeeded', 'failed', 'aborted') THEN
+        RAISE 'End status should be either "succeeded", "failed" or "aborted" (job id: %)', job_id;
+    END IF;
+    IF delete_job THEN
+        DELETE FROM procrastinate_jobs
+        WHERE id = job_id AND status IN ('todo', 'doing')
+        RETURNING id INTO _job_id;
+    ELSE
+        UPDATE procrastinate_jobs
+        SET status = end_status,
+            abort_requested = false,
+            attempts = CASE status
+                WHEN 'doing' THEN attempts + 1 ELSE attempts
+            END
+        WHERE id = job_id AND status IN ('todo', 'doing')
+        RETURNING id INTO _job_id;
+    END IF;
+    IF _job_id IS NULL THEN
+        RAISE 'Job was not found or not in "doing" or "todo" status (job id: %)', job_id;
+    END IF;
+END;
+$$;
+
+CREATE FUNCTION procrastinate_cancel_job_v1(job_id bigint, abort boolean, delete_job boolean)
+    RETURNS bigint
+    LANGUAGE plpgsql
+AS $$
+DECLARE
+    _job_id bigint;
+BEGIN
+    IF delete_job THEN
+        DELETE FROM procrastinate_jobs
+        WHERE id = job_id AND status = 'todo'
+        RETURNING id INTO _job_id;
+    END IF;
+    IF _job_id IS NULL THEN
+        IF abort THEN
+            UPDATE procrastinate_jobs
+            SET abort_requested = true,
+                status = CASE status
+                    WHEN 'todo' THEN 'cancelled'::procrastinate_job_status ELSE status
+                END
+            WHERE id = job_id AND status IN ('todo', 'doing')
+            RETURNING id INTO _job_id;
+        ELSE
+            UPDATE procrastinate_jobs
+            SET status = 'cancelled'::procrastinate_job_status
+            WHERE id = job_id AND status = 'todo'
+            RETURNING id INTO _job_id;
+        END IF;
+    END IF;
+    RETURN _job_id;
+END;
+$$;
+
+CREATE FUNCTION procrastinate_retry_job_v1(
+    job_id bigint,
+    retry_at timestamp with time zone,
+    new_priority integer,
+    new_queue_name character varying,
+    new_lock character varying
+) RETURNS void LANGUAGE plpgsql AS $$
+DECLARE
+    _job_id bigint;
+    _abort_requested boolean;
+BEGIN
+    SELECT abort_requested FROM procrastinate_jobs
+    WHERE id = job_id AND status = 'doing'
+    FOR UPDATE
+    INTO _abort_requested;
+    IF _abort_requested THEN
+        UPDATE procrastinate_jobs
+        SET status = 'failed'::procrastinate_job_status
+        WHERE id = job_id AND status = 'doing'
+        RETURNING id INTO _job_id;
+    ELSE
+        UPDATE procrastinate_jobs
+        SET status = 'todo'::procrastinate_job_status,
+            attempts = attempts + 1,
+            scheduled_at = retry_at,
+            priority = COALESCE(new_priority, priority),
+            queue_name = COALESCE(new_queue_name, queue_name),
+            lock = COALESCE(new_lock, lock)
+        WHERE id = job_id AND status = 'doing'
+        RETURNING id INTO _job_id;
+    END IF;
+
+    IF _job_id IS NULL THEN
+        RAISE 'Job was not found or not in "doing" status (job id: %)', job_id;
+    END IF;
+END;
+$$;
+
+CREATE FUNCTION procrastinate_retry_job_v2(
+    job_id bigint,
+    retry_at timestamp with time zone,
+    new_priority integer,
+    new_queue_name character varying,
+    new_lock character varying
+) RETURNS void LANGUAGE plpgsql AS $$
+DECLARE
+    _job_id bigint;
+    _abort_requested boolean;
+    _current_status procrastinate_job_status;
+BEGIN
+    SELECT status, abort_requested FROM procrastinate_jobs
+    WHERE id = job_id AND status IN ('doing', 'failed')
+    FOR UPDATE
+    INTO _current_status, _abort_requested;
+    IF _current_status = 'doing' AND _abort_requested THEN
+        UPDATE procrastinate_jobs
+        SET status = 'failed'::procrastinate_job_status
+        WHERE id = job_id AND status = 'doing'
+        RETURNING id INTO _job_id;
+    ELSE
+        UPDATE procrastinate_jobs
+        SET status = 'todo'::procrastinate_job_status,
+            attempts = attempts + 1,
+            scheduled_at = retry_at,
+            priority = COALESCE(new_priority, priority),
+            queue_name = COALESCE(new_queue_name, queue_name),
+            lock = COALESCE(new_lock, lock)
+        WHERE id = job_id AND status IN ('doing', 'failed')
+        RETURNING id INTO _job_id;
+    END IF;
+
+    IF _job_id IS NULL THEN
+        RAISE 'Job was not found or has an invalid status to retry (job id: %)', job_id;
+    END IF;
+
+END;
+$$;
+
+CREATE FUNCTION procrastinate_notify_queue_job_inserted_v1()
+    RETURNS trigger
+    LANGUAGE plpgsql
+AS $$
+DECLARE
+    payload TEXT;
+BEGIN
+    SELECT json_build_object('type', 'job_inserted', 'job_id', NEW.id)::text INTO payload;
+	PERFORM pg_notify('procrastinate_queue_v1#' || NEW.queue_name, payload);
+	PERFORM pg_notify('procrastinate_any_queue_v1', payload);
+	RETURN NEW;
+END;
+$$;
+
+CREATE FUNCTION procrastinate_notify_queue_abort_job_v1()
+RETURNS trigger
+    LANGUAGE plpgsql
+AS $$
+DECLARE
+    payload TEXT;
+BEGIN
+    SELECT json_build_object('type', 'abort_job_requested', 'job_id', NEW.id)::text INTO payload;
+	PERFORM pg_notify('procrastinate_queue_v1#' || NEW.queue_name, payload);
+	PERFORM pg_notify('procrastinate_any_queue_v1', payload);
+	RETURN NEW;
+END;
+$$;
+
+CREATE FUNCTION procrastinate_trigger_function_status_events_insert_v1()
+    RETURNS trigger
+    LANGUAGE plpgsql
+AS $$
+BEGIN
+    INSERT INTO procrastinate_events(job_id, type)
+        VALUES (NEW.id, 'deferred'::procrastinate_job_event_type);
+	RETURN NEW;
+END;
+$$;
+
+CREATE FUNCTION procrastinate_trigger_function_status_events_update_v1()
+    RETURNS trigger
+    LANGUAGE plpgsql
+AS $$
+BEGIN
+    WITH t AS (
+        SELECT CASE
+            WHEN OLD.status = 'todo'::procrastinate_job_status
+                AND NEW.status = 'doing'::procrastinate_job_status
+                THEN 'started'::procrastinate_job_event_type
+            WHEN OLD.status = 'doing'::procrastinate_job_status
+                AND NEW.status = 'todo'::procrastinate_job_status
+                THEN 'deferred_for_retry'::procrastinate_job_event_type
+            WHEN OLD.status = 'doing'::procrastinate_job_status
+                AND NEW.status = 'failed'::procrastinate_job_status
+                THEN 'failed'::procrastinate_job_event_type
+            WHEN OLD.status = 'doing'::procrastinate_job_status
+                AND NEW.status = 'succeeded'::procrastinate_job_status
+                THEN 'succeeded'::procrastinate_job_event_type
+            WHEN OLD.status = 'todo'::procrastinate_job_status
+                AND (
+                    NEW.status = 'cancelled'::procrastinate_job_status
+                    OR NEW.status = 'failed'::procrastinate_job_status
+                    OR NEW.status = 'succeeded'::procrastinate_job_status
+                )
+                THEN 'cancelled'::procrastinate_job_event_type
+            WHEN OLD.status = 'doing'::procrastinate_job_status
+                AND NEW.status = 'aborted'::procrastinate_job_status
+                THEN 'aborted'::procrastinate_job_event_type
+            WHEN OLD.status = 'failed'::procrastinate_job_status
+                AND NEW.status = 'todo'::procrastinate_job_status
+                THEN 'retried'::procrastinate_job_event_type
+            ELSE NULL
+        END as event_type
+    )
+    INSERT INTO procrastinate_events(job_id, type)
+        SELECT NEW.id, t.event_type
+        FROM t
+        WHERE t.event_type IS NOT NULL;
+	RETURN NEW;
+END;
+$$;
+
+CREATE FUNCTION procrastinate_trigger_function_scheduled_events_v1()
+    RETURNS trigger
+    LANGUAGE plpgsql
+AS $$
+BEGIN
+    INSERT INTO procrastinate_events(job_id, type, at)
+        VALUES (NEW.id, 'scheduled'::procrastinate_job_event_type, NEW.scheduled_at);
+
+	RETURN NEW;
+END;
+$$;
+
+CREATE FUNCTION procrastinate_trigger_abort_requested_events_procedure_v1()
+    RETURNS trigger
+    LANGUAGE plpgsql
+AS $$
+BEGIN
+    INSERT INTO procrastinate_events(job_id, type)
+        VALUES (NEW.id, 'abort_requested'::procrastinate_job_event_type);
+    RETURN NEW;
+END;
+$$;
+
+CREATE FUNCTION procrastinate_unlink_periodic_defers_v1()
+    RETURNS trigger
+    LANGUAGE plpgsql
+AS $$
+BEGIN
+    UPDATE procrastinate_periodic_defers
+    SET job_id = NULL
+    WHERE job_id = OLD.id;
+    RETURN OLD;
+END;
+$$;
+
+CREATE FUNCTION procrastinate_register_worker_v1()
+    RETURNS TABLE(worker_id bigint)
+    LANGUAGE plpgsql
+AS $$
+BEGIN
+    RETURN QUERY
+    INSERT INTO procrastinate_workers DEFAULT VALUES
+    RETURNING procrastinate_workers.id;
+END;
+$$;
+
+CREATE FUNCTION procrastinate_unregister_worker_v1(worker_id bigint)
+    RETURNS void
+    LANGUAGE plpgsql
+AS $$
+BEGIN
+    DELETE FROM procrastinate_workers
+    WHERE id = worker_id;
+END;
+$$;
+
+CREATE FUNCTION procrastinate_update_heartbeat_v1(worker_id bigint)
+    RETURNS void
+    LANGUAGE plpgsql
+AS $$
+BEGIN
+    UPDATE procrastinate_workers
+    SET last_heartbeat = NOW()
+    WHERE id = worker_id;
+END;
+$$;
+
+CREATE FUNCTION procrastinate_prune_stalled_workers_v1(seconds_since_heartbeat float)
+    RETURNS TABLE(worker_id bigint)
+    LANGUAGE plpgsql
+AS $$
+BEGIN
+    RETURN QUERY
+    DELETE FROM procrastinate_workers
+    WHERE last_heartbeat < NOW() - (seconds_since_heartbeat || 'SECOND')::INTERVAL
+    RETURNING procrastinate_workers.id;
+END;
+$$;
+
+-- Triggers
+
+CREATE TRIGGER procrastinate_jobs_notify_queue_job_inserted_v1
+    AFTER INSERT ON procrastinate_jobs
+    FOR EACH ROW WHEN ((new.status = 'todo'::procrastinate_job_status))
+    EXECUTE PROCEDURE procrastinate_notify_queue_job_inserted_v1();
+
+CREATE TRIGGER procrastinate_jobs_notify_queue_job_aborted_v1
+    AFTER UPDATE OF abort_requested ON procrastinate_jobs
+    FOR EACH ROW WHEN ((old.abort_requested = false AND new.abort_requested = true AND new.status = 'doing'::procrastinate_job_status))
+    EXECUTE PROCEDURE procrastinate_notify_queue_abort_job_v1();
+
+CREATE TRIGGER procrastinate_trigger_status_events_update_v1
+    AFTER UPDATE OF status ON procrastinate_jobs
+    FOR EACH ROW
+    EXECUTE PROCEDURE procrastinate_trigger_function_status_events_update_v1();
+
+CREATE TRIGGER procrastinate_trigger_status_events_insert_v1
+    AFTER INSERT ON procrastinate_jobs
+    FOR EACH ROW WHEN ((new.status = 'todo'::procrastinate_job_status))
+    EXECUTE PROCEDURE procrastinate_trigger_function_status_events_insert_v1();
+
+CREATE TRIGGER procrastinate_trigger_scheduled_events_v1
+    AFTER UPDATE OR INSERT ON procrastinate_jobs
+    FOR EACH ROW WHEN ((new.scheduled_at IS NOT NULL AND new.status = 'todo'::procrastinate_job_status))
+    EXECUTE PROCEDURE procrastinate_trigger_function_scheduled_events_v1();
+
+CREATE TRIGGER procrastinate_trigger_abort_requested_events_v1
+    AFTER UPDATE OF abort_requested ON procrastinate_jobs
+    FOR EACH ROW WHEN ((new.abort_requested = true))
+    EXECUTE PROCEDURE procrastinate_trigger_abort_requested_events_procedure_v1();
+
+CREATE TRIGGER procrastinate_trigger_delete_jobs_v1
+    BEFORE DELETE ON procrastinate_jobs
+    FOR EACH ROW EXECUTE PROCEDURE procrastinate_unlink_periodic_defers_v1();
+$ddl$;
+    perform set_config('search_path', v_path, true);
+    insert into queue.installed (version) values ('3.10.0') on conflict (only_row) do update set version = excluded.version;
+end;
+$queue$;
+
+-- Its functions name their tables without a schema: pinned, they work for every caller, and for nobody's other tables.
+do $$
+declare
+    v_function regprocedure;
+    v_table regclass;
+begin
+    for v_function in select p.oid from pg_catalog.pg_proc as p where p.pronamespace = 'queue'::regnamespace loop
+        execute format('alter function %s set search_path = pg_catalog, queue, pg_temp', v_function);
+        execute format('revoke all on function %s from public, anon, authenticated, service_role', v_function);
+    end loop;
+    for v_table in
+        select c.oid from pg_catalog.pg_class as c where c.relnamespace = 'queue'::regnamespace and c.relkind in ('r', 'p')
+    loop
+        execute format('alter table %s enable row level security', v_table);
+        execute format('revoke all on %s from public, anon, authenticated, service_role', v_table);
+    end loop;
+    revoke all on all sequences in schema queue from public, anon, authenticated, service_role;
+end;
+$$;
+
+create or replace function public.document_queue(p_pipeline_id text) returns text
+language sql immutable
+set search_path = ''
+as $$
+    select case
+        when p_pipeline_id is null then 'uploads'
+        -- procrastinate notifies on a channel of this name, and Postgres refuses one above 63 bytes.
+        when octet_length(p_pipeline_id) > 31 then 'pipeline:' || left(encode(sha256(convert_to(p_pipeline_id, 'UTF8')), 'hex'), 31)
+        else 'pipeline:' || p_pipeline_id
+    end;
+$$;
+comment on function public.document_queue(text) is
+'The queue that holds the jobs of a pipeline; of uploads where it is null. A long id is replaced by a part of its SHA-256.';
+revoke all on function public.document_queue(text) from public, anon, authenticated;
+grant execute on function public.document_queue(text) to service_role;
+
+create or replace function private.hasten_job(p_lock text, p_queue text, p_priority integer) returns boolean
+language plpgsql
+set search_path = ''
+as $$
+declare
+    v_job_id bigint;
+    v_payload text;
+begin
+    update queue.procrastinate_jobs as j set
+        queue_name = p_queue, priority = greatest(j.priority, p_priority), scheduled_at = null
+    where j.queueing_lock = p_lock and j.status = 'todo'
+    returning j.id into v_job_id;
+    if v_job_id is null then
+        return false;
+    end if;
+    -- As procrastinate does for a new job.
+    v_payload := json_build_object('type', 'job_inserted', 'job_id', v_job_id)::text;
+    perform pg_notify('procrastinate_queue_v1#' || p_queue, v_payload);
+    perform pg_notify('procrastinate_any_queue_v1', v_payload);
+    return true;
+end;
+$$;
+comment on function private.hasten_job(text, text, integer) is
+'Makes a job that already waits run as soon as one that is new would; false: none waits.';
+revoke all on function private.hasten_job(text, text, integer) from public, anon, authenticated;
+
+create or replace function public.enqueue_document(p_document_id text, p_priority integer default 0) returns boolean
+language plpgsql
+-- Definer: nobody but the worker's role has any right in schema queue.
+security definer
+set search_path = ''
+as $$
+declare
+    v_lock constant text := 'document:' || p_document_id;
+    v_queue text;
+begin
+    -- The row is the lock: two who enqueue the same document do it one after the other.
+    update public.document_metadata as m set status = 'pending', updated_at = now()
+    where m.id = p_document_id
+    returning public.document_queue(m.pipeline_id) into v_queue;
+    if not found then
+        return false;
+    end if;
+    -- Twice: a worker may put a job back to waiting between our two looks.
+    for v_attempt in 1..2 loop
+        if private.hasten_job(v_lock, v_queue, p_priority) then
+            return true;
+        end if;
+        begin
+            perform queue.procrastinate_defer_jobs_v1(array[row(
+                v_queue, 'rag_pipeline.index_document', p_priority, v_lock, v_lock,
+                jsonb_build_object('document_id', p_document_id), null
+            )::queue.procrastinate_job_to_defer_v1]);
+            return true;
+        exception when unique_violation then
+            null;
+        end;
+    end loop;
+    raise exception 'document % could not be enqueued', p_document_id using errcode = '40001';
+end;
+$$;
+comment on function public.enqueue_document(text, integer) is
+'Sets a document to pending and queues its indexing in the caller''s transaction; a job that already waits is brought forward instead. '
+'False: there is no such document. Priorities: 100 a person waits for it, 0 a sync, -100 re-embedding.';
+revoke all on function public.enqueue_document(text, integer) from public, anon, authenticated;
+grant execute on function public.enqueue_document(text, integer) to service_role;
+
+-- ===== records for migrate.sh =====
+
+insert into private.applied_scripts (name, checksum) values
+    ('1-user-profiles.sql', '4be2aaf1b98bf2336f13625bfcaf14fd0c05dcd8e6822637f8fcfe817c751fcd'),
+    ('2-conversations.sql', 'd60f3fa63c9099d2eb712e6a4591100f8ee0ddb721633c0e7dc6194da4d4b0f6'),
+    ('3-requests.sql', '5a7994491fc12f06f82d71feadc659ed0c12620e661e07b891c3cb183fe93607'),
+    ('4-documents.sql', 'fe1099b9c9ccd9cc3152530e0be1953dfa136658290d99a300297ff3b2a24866'),
+    ('5-rag-pipeline-state.sql', '2215483c109f0455092b0e03c2e341f88909aedfe633b213fea0e85a3b3a38ab'),
+    ('10-stripe-tokens.sql', '25db24dc20bb2b9bdff8d45ee743ea5565f3bd23cfe10df0a41d0f4bcf55439d'),
+    ('11-stripe-transactions.sql', '76c3d473c4d250cf637b7f98fa3710f7b766d39031fe1e5678f06cc0ce3e322d'),
+    ('12-stripe-tokens-rls.sql', '5de36287f90444abd433ce96e0a2e0726639972aa34d80958f29bbfb2473b2f7'),
+    ('13-stripe-functions.sql', 'b77a9aabcb1b815a8b6c266c02954e36c23bd0b16955de7b4f1c94d9c53ca405'),
+    ('14-stripe-migration.sql', '3e8d55b56db57a8a687d13cfeb2a0d7c1bbbcdf71505c739f098494f97b070b0'),
+    ('15-enable-realtime.sql', '8e46289571f914ba9df13c32c14e40e06163c7efafedee39b20d3f1c12da726e'),
+    ('16-purchases-and-audit.sql', '13327c5d495a0e7367880a369a45edaedc0e2c61218e996fe02c90fb063889bc'),
+    ('17-chat-tables.sql', '50662564ad51ad03b445a644cbc6c7c7b5a466fc65309c4891039b7ff86c4806'),
+    ('18-chat-begin.sql', '8964244a08b3f89a83b181950a24fbc9c9e5d4afeccbd164c846ba08350e7371'),
+    ('19-chat-settle.sql', '2450bd5488411b4dec8afd1267518674f349dc624a615dfa6a25077ef2248f1c'),
+    ('20-chat-runs.sql', 'caa6b94e1fb43fa4cea21941e09e9b5b47b784210f12cbb8e32449697d5f0a20'),
+    ('21-chat-conversations.sql', '5b0447a4528093188fbd933c1280acc2ec0e158c02a801b3fdf36e4970456d83'),
+    ('22-knowledge.sql', 'a7e426f9f511c79b01c0b9a03a2659e7b507e82e90ceea59d89971c7ae6225ee'),
+    ('23-access.sql', '77df70460beb9adb56c789be07739d075ae46db2d395184a9a7124cc3c39e73b'),
+    ('24-billing.sql', '3749874588121da52b45f5f8e36816bf870bb69eeff1dfab99410a7d8f7acabe'),
+    ('25-applied-scripts.sql', 'f0a7b2d7bdc65e9df8e860f9ac5befc1c508efd75ebc092c0601616320adc8e9'),
+    ('26-queue.sql', '17feff0996c1b3180f3f4f5b17e01506a36a39c7f0d0b2c0c081c7627e14859f');

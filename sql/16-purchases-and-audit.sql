@@ -1,5 +1,61 @@
 -- What a payment amounts to, and the proof that the books are right.
 
+alter table public.purchases add column if not exists tokens_undelivered integer not null default 0;
+alter table public.purchases
+drop constraint if exists purchases_undelivered_or_short,
+add constraint purchases_undelivered_or_short check (tokens_undelivered >= 0 and (tokens_undelivered = 0 or tokens_short = 0));
+comment on column public.purchases.tokens_undelivered is
+'Due, and nobody there to have them: the account was deleted. Counts as settled; given out when an account of this id is made again.';
+
+create table if not exists public.payment_flags (
+    payment_intent_id text primary key,
+    reason text not null,
+    -- Null where the payment names no purchase that it has a tie to.
+    purchase_id uuid references public.purchases (id),
+    raised_at timestamptz not null default now(),
+    closed_at timestamptz,
+    acknowledged_by uuid,
+    note text,
+    constraint payment_flags_acknowledged_is_closed check (acknowledged_by is null or closed_at is not null),
+    constraint payment_flags_note_short check (length(note) <= 1000)
+);
+alter table public.payment_flags enable row level security;
+revoke all on public.payment_flags from anon, authenticated;
+create index if not exists payment_flags_purchase on public.payment_flags (purchase_id);
+create index if not exists payment_flags_open on public.payment_flags (raised_at desc) where closed_at is null;
+comment on table public.payment_flags is
+'Payments that an operator must look at, one row each. Closed by an operator (acknowledged_by), or by itself once nothing is left to decide.';
+
+create or replace function private.set_payment_flag(
+    p_payment_intent_id text, p_reason text, p_purchase_id uuid, p_stands boolean
+) returns void
+language plpgsql
+set search_path = ''
+as $$
+declare
+    v_reason text;
+begin
+    insert into public.payment_flags as f (payment_intent_id, reason, purchase_id, closed_at)
+    values (p_payment_intent_id, p_reason, p_purchase_id, case when not p_stands then now() end)
+    on conflict (payment_intent_id) do update set
+        reason = excluded.reason,
+        purchase_id = coalesce(excluded.purchase_id, f.purchase_id),
+        closed_at = case when p_stands is null then f.closed_at when not p_stands then coalesce(f.closed_at, now()) end
+    -- What an operator has closed stays closed, however often the same is heard again.
+    where f.acknowledged_by is null;
+    v_reason := (
+        select f.reason from public.payment_flags as f
+        where f.purchase_id = p_purchase_id and f.closed_at is null
+        order by f.raised_at desc, f.payment_intent_id limit 1
+    );
+    update public.purchases as p set flagged_reason = v_reason, updated_at = now()
+    where p.id = p_purchase_id and p.flagged_reason is distinct from v_reason;
+end;
+$$;
+comment on function private.set_payment_flag(text, text, uuid, boolean) is
+'Raises the flag of a payment, or closes it where nothing is left to decide (p_stands false; null: not known, a closed one stays closed). '
+'The caller holds the purchase''s lock.';
+
 create or replace function private.tokens_due(p_purchase public.purchases) returns integer
 language sql immutable
 set search_path = ''
@@ -27,6 +83,7 @@ declare
     v_due integer;
     v_left integer;
     v_part integer;
+    v_waiting integer;
     v_moved integer := 0;
     v_type text;
     v_lot record;
@@ -45,6 +102,12 @@ begin
     select p.* into strict v_purchase from public.purchases as p where p.id = p_purchase_id for update;
     v_due := private.tokens_due(v_purchase);
     v_left := v_due - v_purchase.tokens_settled;
+    v_waiting := v_purchase.tokens_undelivered;
+    if v_balance is not null then
+        -- An account of this id is there again: what waited for it is given now.
+        v_left := v_left + v_waiting;
+        v_purchase.tokens_undelivered := 0;
+    end if;
 
     if v_left > 0 then
         -- What could not be taken back before is not given a second time.
@@ -53,10 +116,10 @@ begin
         v_left := v_left - v_part;
     end if;
     if v_balance is null then
-        if v_left > 0 then
-            raise exception 'the account of this purchase does not exist' using errcode = 'AP401';
-        end if;
-        v_purchase.tokens_short := v_purchase.tokens_short - v_left;
+        -- Less due first takes back what was never given; only the rest is short. So never both, in any order of facts.
+        v_part := greatest(v_left, -v_waiting);
+        v_purchase.tokens_undelivered := v_waiting + v_part;
+        v_purchase.tokens_short := v_purchase.tokens_short + v_part - v_left;
     elsif v_left > 0 then
         select g.id into v_grant_id from public.token_grants as g where g.key = 'purchase:' || p_purchase_id for update;
         if found then
@@ -105,17 +168,40 @@ begin
         v_purchase.tokens_short := v_purchase.tokens_short + v_left;
     end if;
 
-    if v_due <> v_purchase.tokens_settled then
+    if v_due <> v_purchase.tokens_settled or v_waiting <> v_purchase.tokens_undelivered then
         update public.purchases as p set
-            tokens_settled = v_due, tokens_short = v_purchase.tokens_short, settlements = p.settlements + 1, updated_at = now()
+            tokens_settled = v_due, tokens_short = v_purchase.tokens_short,
+            tokens_undelivered = v_purchase.tokens_undelivered, settlements = p.settlements + 1, updated_at = now()
         where p.id = p_purchase_id;
+    end if;
+    if v_waiting <> v_purchase.tokens_undelivered then
+        perform private.set_payment_flag(
+            coalesce(v_purchase.payment_intent_id, p_purchase_id::text), 'account_deleted', p_purchase_id,
+            v_purchase.tokens_undelivered > 0
+        );
     end if;
     return query select v_due, v_moved, v_purchase.tokens_short, v_balance;
 end;
 $$;
 comment on function public.settle_purchase(uuid) is
 'Brings the ledger to what the facts of a purchase amount to; any order and repetition of facts converges. '
-'Of a deleted account nothing is taken: it becomes shortfall. AP40P: no such purchase. AP401: tokens are due to a deleted account.';
+'Of a deleted account nothing is taken, it becomes shortfall; what is due to one is kept as undelivered and flagged. AP40P: no such purchase.';
+
+create or replace function private.deliver_purchases() returns trigger
+language plpgsql
+-- Definer: fires in the transaction of the auth service, whose role holds no right on the ledger.
+security definer
+set search_path = ''
+as $$
+begin
+    perform public.settle_purchase(p.id) from public.purchases as p where p.user_id = new.id and p.tokens_undelivered > 0;
+    return null;
+end;
+$$;
+comment on function private.deliver_purchases() is 'Gives an account that was deleted and made again under its id what was paid meanwhile.';
+-- After user_profiles_open_balance, by its name.
+create or replace trigger user_profiles_open_purchases after insert on public.user_profiles
+for each row execute function private.deliver_purchases();
 
 create or replace function public.audit_ledger()
 returns table (user_id uuid, fault text, detail text)
@@ -167,16 +253,25 @@ as $$
     select p.user_id, 'purchase not settled', format('purchase %s: due %s, settled %s', p.id, private.tokens_due(p), p.tokens_settled)
     from public.purchases as p where private.tokens_due(p) <> p.tokens_settled
     union all
-    select p.user_id, 'purchase differs from its entries', format('purchase %s: settled %s, entries %s, short %s', p.id, p.tokens_settled, coalesce(e.tokens, 0), p.tokens_short)
+    select p.user_id, 'purchase differs from its entries', format(
+        'purchase %s: settled %s, entries %s, short %s, undelivered %s',
+        p.id, p.tokens_settled, coalesce(e.tokens, 0), p.tokens_short, p.tokens_undelivered
+    )
     from public.purchases as p
     left join (select e.purchase_id, sum(e.tokens) as tokens from entries as e where e.purchase_id is not null group by e.purchase_id) as e
         on e.purchase_id = p.id
-    where p.tokens_settled <> coalesce(e.tokens, 0) - p.tokens_short
+    where p.tokens_settled <> coalesce(e.tokens, 0) - p.tokens_short + p.tokens_undelivered
+    union all
+    select p.user_id, 'purchase not delivered', format('purchase %s: %s tokens wait for an account that exists', p.id, p.tokens_undelivered)
+    from public.purchases as p
+    where p.tokens_undelivered > 0 and exists (select 1 from public.user_profiles as u where u.id = p.user_id)
 $$;
 comment on function public.audit_ledger() is
 'No rows when, for every person, balance = lots = ledger, every balance_after chains and every purchase is settled to its facts.';
 
 revoke all on function private.tokens_due(public.purchases) from public, anon, authenticated;
+revoke all on function private.set_payment_flag(text, text, uuid, boolean) from public, anon, authenticated;
+revoke all on function private.deliver_purchases() from public, anon, authenticated;
 revoke all on function public.settle_purchase(uuid) from public, anon, authenticated;
 revoke all on function public.audit_ledger() from public, anon, authenticated;
 grant execute on function public.settle_purchase(uuid) to service_role;

@@ -91,7 +91,7 @@ $$;
 create or replace function public.schema_version() returns integer
 language sql immutable
 set search_path = ''
-as $$ select 2 $$;
+as $$ select 3 $$;
 comment on function public.schema_version() is 'What the services compare at start; raised by scripts that they cannot run without.';
 revoke all on function public.schema_version() from public, anon, authenticated;
 grant execute on function public.schema_version() to service_role;

@@ -1,8 +1,10 @@
 """Writes 0-all-tables.sql from the numbered scripts: `python3 sql/build.py` (`--check` only compares).
 
-The file drops what the scripts create and then holds them one after another, so that a fresh install is one paste.
+The file drops what the scripts create, then holds them one after another, so that a fresh install is one paste, and
+records them as applied, so that migrate.sh goes on from there.
 """
 
+import hashlib
 import re
 import sys
 from pathlib import Path
@@ -38,6 +40,15 @@ begin
 end;
 $$;
 drop schema if exists private cascade;
+drop schema if exists queue cascade;
+"""
+
+
+RECORDS = """
+-- ===== records for migrate.sh =====
+
+insert into private.applied_scripts (name, checksum) values
+{values};
 """
 
 
@@ -56,7 +67,13 @@ def render() -> str:
         tables=",\n".join(f"        '{name}'" for name in tables),
         functions=",\n".join(f"            '{name}'" for name in functions),
     )
-    return header + "".join(f"\n-- ===== {name} =====\n\n{body}" for name, body in scripts.items())
+    records = RECORDS.format(values=",\n".join(f"    ('{name}', '{checksum(body)}')" for name, body in scripts.items()))
+    return header + "".join(f"\n-- ===== {name} =====\n\n{body}" for name, body in scripts.items()) + records
+
+
+def checksum(script: str) -> str:
+    """As migrate.sh makes it. Reading as text has taken carriage returns away."""
+    return hashlib.sha256(script.encode()).hexdigest()
 
 
 def main() -> int:

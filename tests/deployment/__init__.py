@@ -1,0 +1,1 @@
+"""What it takes to deploy: the upgrade of a database, images, compose files, the proxy in front."""
