@@ -24,6 +24,8 @@ EXECUTE = {
     "public.current_balance(uuid)": {"service_role"},
     "public.deduct_token_if_sufficient(uuid)": {"service_role"},
     "public.delete_conversation(uuid,text)": {"service_role"},
+    "public.document_queue(text)": {"service_role"},
+    "public.enqueue_document(text,integer)": {"service_role"},
     "public.ensure_embedding_space(text,integer)": {"service_role"},
     "public.flush_run_events(uuid,uuid[],jsonb)": {"service_role"},
     "public.grant_tokens(uuid,integer,text,text,timestamp with time zone,jsonb)": {"service_role"},
@@ -63,6 +65,7 @@ TABLES = {
     "stripe_events": {"service_role": EVERYTHING},
     "token_grants": {"authenticated": "select", "service_role": "select"},
     "transactions": {"authenticated": "select", "service_role": "select"},
+    "uploads": {"service_role": EVERYTHING},
     "user_memories": {"authenticated": "select", "service_role": EVERYTHING},
     "user_profiles": {"authenticated": "select", "service_role": "delete, select"},
 }
