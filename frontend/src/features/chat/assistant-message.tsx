@@ -1,13 +1,17 @@
 import { CopyButton } from "@/components/copy-button"
+import { Markdown } from "@/components/markdown/markdown"
 import { IconButton } from "@/components/ui/button"
 import { Dots } from "@/components/ui/spinner"
 import { BranchSwitcher } from "@/features/chat/branch-switcher"
-import { Markdown } from "@/features/chat/markdown"
+import { AnswerCitationsContext } from "@/features/chat/citation-context"
+import { CitationMark } from "@/features/chat/citation-mark"
+import { citationsOf, copyTextOf } from "@/features/chat/citations"
 import { textOf, type ChatMessage } from "@/features/chat/messages"
-import { Sources, sourcesOf } from "@/features/chat/sources"
+import { Sources } from "@/features/chat/sources"
 import { ToolActivity } from "@/features/chat/tool-activity"
 import { isToolUIPart } from "ai"
 import { RotateCcw } from "lucide-react"
+import { useMemo } from "react"
 
 type AssistantMessageProps = {
   message: ChatMessage
@@ -31,7 +35,7 @@ function AnswerParts({ message, isLive }: { message: ChatMessage; isLive: boolea
   return message.parts.map((part, index) => {
     // Parts only ever grow at the end, so their place is their identity.
     const key = `${part.type}-${index}`
-    if (part.type === "text") return <Markdown key={key} text={part.text} isStreaming={isLive} />
+    if (part.type === "text") return <Markdown key={key} text={part.text} isStreaming={isLive} mark={CitationMark} />
     if (isToolUIPart(part)) return <ToolActivity key={key} part={part} isLive={isLive} />
     if (part.type === "reasoning" && part.text.trim() !== "") {
       return (
@@ -48,16 +52,19 @@ function AnswerParts({ message, isLive }: { message: ChatMessage; isLive: boolea
 export function AssistantMessage({ message, isLive, isBusy, onRegenerate, onSwitch }: AssistantMessageProps) {
   const ending = endings[message.metadata?.status ?? ""]
   const isWaitingForText = isLive && message.parts.every((part) => !isToolUIPart(part)) && !hasVisibleText(message)
+  const citations = useMemo(() => citationsOf(message), [message])
   return (
     <article aria-label="Answer" aria-busy={isLive} data-live={isLive} className="group pt-2">
-      <AnswerParts message={message} isLive={isLive} />
+      <AnswerCitationsContext value={citations}>
+        <AnswerParts message={message} isLive={isLive} />
+      </AnswerCitationsContext>
       {isWaitingForText ? <Dots className="h-7 text-ink-faint" /> : null}
       {isLive ? null : (
         <>
-          <Sources sources={sourcesOf(message)} />
+          <Sources message={message} citations={citations} />
           {ending ? <p className="mt-3 text-sm text-ink-faint">{ending}</p> : null}
           <div className="mt-2 -ml-2 flex h-8 items-center gap-0.5">
-            <CopyButton text={textOf(message)} label="Copy answer" />
+            <CopyButton text={copyTextOf(message)} label="Copy answer" />
             <IconButton label="Answer again (one token)" size="iconSmall" disabled={isBusy} onClick={() => onRegenerate(message.id)}>
               <RotateCcw />
             </IconButton>

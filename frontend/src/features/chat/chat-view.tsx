@@ -1,14 +1,17 @@
 import { Button } from "@/components/ui/button"
 import { Notice } from "@/components/ui/notice"
 import { Waiting } from "@/components/ui/spinner"
+import { CitationViewContext } from "@/features/chat/citation-context"
 import { Composer, type ComposerHandle } from "@/features/chat/composer"
 import { settleDraft } from "@/features/chat/draft"
 import { EmptyChat } from "@/features/chat/empty-chat"
 import { isGone, type Failure } from "@/features/chat/failures"
 import { FailureNotice } from "@/features/chat/failure-notice"
 import { AnswerAnnouncer, MessageList, ScrollToEnd } from "@/features/chat/message-list"
+import { PassagePanel } from "@/features/chat/passage-panel"
 import { useConversation } from "@/features/chat/use-conversation"
 import { useCountdown } from "@/features/chat/use-countdown"
+import { usePassagePanel } from "@/features/chat/use-passage-panel"
 import { MessageSquareDashed, ServerCrash } from "lucide-react"
 import { useRef } from "react"
 import { Link } from "react-router"
@@ -89,6 +92,7 @@ export function ChatView(props: ChatViewProps) {
     },
   })
   const { messages, stored, failure, isBusy } = conversation
+  const passage = usePassagePanel(() => composer.current?.focus())
   const blockedSeconds = useCountdown(failure?.kind === "rate-limit" ? failure.retryAt : null)
 
   const retry = () => {
@@ -109,64 +113,69 @@ export function ChatView(props: ChatViewProps) {
   ) : null
 
   return (
-    <StickToBottom contextRef={stick} className="relative flex min-h-0 flex-1 flex-col" resize="smooth" initial="instant">
-      {stored.isPending ? (
-        <Waiting label="Loading the conversation" />
-      ) : stored.error && messages.length === 0 ? (
-        <div className="min-h-0 flex-1 overflow-y-auto">
-          <LoadFailure error={stored.error} onRetry={() => void stored.refresh()} />
-        </div>
-      ) : messages.length === 0 && !isBusy ? (
-        <div className="min-h-0 flex-1 overflow-y-auto">
-          <EmptyChat
-            name={props.name}
-            onPick={(text) => {
-              composer.current?.put(text)
-              composer.current?.focus()
-            }}
-          />
-        </div>
-      ) : (
-        <StickToBottom.Content scrollClassName="min-h-0 flex-1 overflow-y-auto overscroll-contain scroll-quiet" className="flex flex-col">
-          <MessageList
-            messages={messages}
-            isBusy={isBusy}
-            hasEarlier={stored.hasEarlier}
-            isLoadingEarlier={stored.isLoadingEarlier}
-            onLoadEarlier={stored.loadEarlier}
-            onEdit={(messageId, text) => void conversation.edit(messageId, text)}
-            onRegenerate={(messageId) => void conversation.regenerate(messageId)}
-            onSwitch={props.onSwitchBranch}
-            notice={notice}
-          />
-        </StickToBottom.Content>
-      )}
-      <AnswerAnnouncer messages={messages} isBusy={isBusy} />
-      <div className="relative mx-auto w-full max-w-[48rem] px-3 pb-[max(0.75rem,env(safe-area-inset-bottom))] sm:px-5">
-        <ScrollToEnd />
-        {messages.length === 0 && notice ? <div className="mb-3">{notice}</div> : null}
-        {conversation.link === "down" ? (
-          <p role="status" className="mb-2 text-center text-sm text-warn">
-            Connection lost. Reconnecting…
-          </p>
-        ) : null}
-        <Composer
-          draftKey={draftKey}
-          handle={composer}
-          isBusy={isBusy}
-          isStopping={conversation.isStopping}
-          isBlocked={blockedSeconds > 0 || (stored.error !== null && messages.length === 0)}
-          onSend={(text) => {
-            void stick.current?.scrollToBottom()
-            sent.current = { draftKey, text }
-            void conversation.send(text)
-          }}
-          onStop={() => void conversation.stop()}
-        />
-        <p className="mt-2 hidden text-center text-xs text-ink-faint sm:block">
-          Answers can be wrong. Check what matters against its source.
-        </p>
+    <CitationViewContext value={passage.view}>
+      <div className="flex min-h-0 flex-1">
+        <StickToBottom contextRef={stick} className="relative flex min-h-0 min-w-0 flex-1 flex-col" resize="smooth" initial="instant">
+          {stored.isPending ? (
+            <Waiting label="Loading the conversation" />
+          ) : stored.error && messages.length === 0 ? (
+            <div className="min-h-0 flex-1 overflow-y-auto">
+              <LoadFailure error={stored.error} onRetry={() => void stored.refresh()} />
+            </div>
+          ) : messages.length === 0 && !isBusy ? (
+            <div className="min-h-0 flex-1 overflow-y-auto">
+              <EmptyChat
+                name={props.name}
+                onPick={(text) => {
+                  composer.current?.put(text)
+                  composer.current?.focus()
+                }}
+              />
+            </div>
+          ) : (
+            <StickToBottom.Content scrollClassName="min-h-0 flex-1 overflow-y-auto overscroll-contain scroll-quiet" className="flex flex-col">
+              <MessageList
+                messages={messages}
+                isBusy={isBusy}
+                hasEarlier={stored.hasEarlier}
+                isLoadingEarlier={stored.isLoadingEarlier}
+                onLoadEarlier={stored.loadEarlier}
+                onEdit={(messageId, text) => void conversation.edit(messageId, text)}
+                onRegenerate={(messageId) => void conversation.regenerate(messageId)}
+                onSwitch={props.onSwitchBranch}
+                notice={notice}
+              />
+            </StickToBottom.Content>
+          )}
+          <AnswerAnnouncer messages={messages} isBusy={isBusy} />
+          <div className="relative mx-auto w-full max-w-[48rem] px-3 pb-[max(0.75rem,env(safe-area-inset-bottom))] sm:px-5">
+            <ScrollToEnd />
+            {messages.length === 0 && notice ? <div className="mb-3">{notice}</div> : null}
+            {conversation.link === "down" ? (
+              <p role="status" className="mb-2 text-center text-sm text-warn">
+                Connection lost. Reconnecting…
+              </p>
+            ) : null}
+            <Composer
+              draftKey={draftKey}
+              handle={composer}
+              isBusy={isBusy}
+              isStopping={conversation.isStopping}
+              isBlocked={blockedSeconds > 0 || (stored.error !== null && messages.length === 0)}
+              onSend={(text) => {
+                void stick.current?.scrollToBottom()
+                sent.current = { draftKey, text }
+                void conversation.send(text)
+              }}
+              onStop={() => void conversation.stop()}
+            />
+            <p className="mt-2 hidden text-center text-xs text-ink-faint sm:block">
+              Answers can be wrong. Check what matters against its source.
+            </p>
+          </div>
+        </StickToBottom>
+        {passage.opened ? <PassagePanel opened={passage.opened} onMove={passage.move} onClose={passage.close} /> : null}
       </div>
-    </StickToBottom>
+    </CitationViewContext>
   )
 }

@@ -1,40 +1,83 @@
+import { useCitationView } from "@/features/chat/citation-context"
+import { nameOf, splitByUse, webSourcesOf, type Citation, type WebSource } from "@/features/chat/citations"
 import type { ChatMessage } from "@/features/chat/messages"
+import { cn } from "@/lib/cn"
 import { FileText, Globe } from "lucide-react"
 
-type Source = { id: string; title: string; url: string | null }
+const CHIP = "flex max-w-full items-center gap-2 rounded-full border border-line bg-surface py-1 pr-3 pl-1 text-sm text-ink-soft transition-colors"
+const BADGE = "grid size-5 shrink-0 place-items-center rounded-full bg-accent-wash text-xs font-medium text-accent tabular-nums"
 
-export function sourcesOf(message: ChatMessage): Source[] {
-  const found = message.parts.flatMap((part): Source[] => {
-    if (part.type === "source-document") return [{ id: part.sourceId, title: part.title || (part.filename ?? "Document"), url: null }]
-    if (part.type === "source-url") {
-      const isWeb = URL.canParse(part.url) && /^https?:$/.test(new URL(part.url).protocol)
-      return [{ id: part.sourceId, title: part.title ?? part.url, url: isWeb ? part.url : null }]
-    }
-    return []
-  })
-  return [...new Map(found.map((source) => [source.id, source])).values()]
+function CitationChip({ citation, among }: { citation: Citation; among: readonly Citation[] }) {
+  const { activeChunkId, open } = useCitationView()
+  const { number, title, page } = citation
+  const isActive = citation.chunkId === activeChunkId
+  return (
+    <li className="max-w-full">
+      <button
+        type="button"
+        aria-label={number === null ? nameOf(citation) : `Source ${number}: ${nameOf(citation)}`}
+        aria-haspopup="dialog"
+        aria-expanded={isActive}
+        onClick={() => open(citation, among)}
+        className={cn(CHIP, "hover:border-line-strong hover:text-ink", isActive && "border-accent text-ink")}
+      >
+        <span className={BADGE}>{number ?? <FileText aria-hidden className="size-3" />}</span>
+        <span className="truncate" dir="auto">
+          {title}
+        </span>
+        {page === null ? null : <span className="shrink-0 text-ink-faint tabular-nums">p. {page}</span>}
+      </button>
+    </li>
+  )
 }
 
-/** The documents and pages an answer rests on, numbered as they came. */
-export function Sources({ sources }: { sources: Source[] }) {
-  if (sources.length === 0) return null
+function WebChip({ source: { title, url } }: { source: WebSource }) {
   return (
-    <ol aria-label="Sources" className="mt-4 flex flex-wrap gap-2">
-      {sources.map(({ id, title, url }, index) => (
-        <li key={id} className="flex max-w-full items-center gap-2 rounded-full border border-line bg-surface py-1 pr-3 pl-1 text-sm text-ink-soft">
-          <span className="grid size-5 shrink-0 place-items-center rounded-full bg-accent-wash text-xs font-medium text-accent tabular-nums">
-            {index + 1}
-          </span>
-          {url === null ? <FileText aria-hidden className="size-3.5 shrink-0" /> : <Globe aria-hidden className="size-3.5 shrink-0" />}
-          {url === null ? (
-            <span className="truncate">{title}</span>
-          ) : (
-            <a href={url} target="_blank" rel="noopener noreferrer nofollow" className="truncate hover:text-ink hover:underline">
-              {title}
-            </a>
-          )}
-        </li>
-      ))}
-    </ol>
+    <li className={CHIP}>
+      <span className={BADGE}>
+        <Globe aria-hidden className="size-3" />
+      </span>
+      {url === null ? (
+        <span className="truncate">{title}</span>
+      ) : (
+        <a href={url} target="_blank" rel="noopener noreferrer nofollow" className="truncate hover:text-ink hover:underline">
+          {title}
+        </a>
+      )}
+    </li>
+  )
+}
+
+/** What an answer rests on: the passages its marks stand for, and folded away what else was read. */
+export function Sources({ message, citations }: { message: ChatMessage; citations: readonly Citation[] }) {
+  const web = webSourcesOf(message)
+  if (citations.length === 0 && web.length === 0) return null
+  const { cited, uncited } = splitByUse(message, citations)
+  return (
+    <div className="mt-4 space-y-2">
+      {cited.length + web.length === 0 ? null : (
+        <ol aria-label="Sources" className="flex flex-wrap gap-2">
+          {cited.map((citation) => (
+            <CitationChip key={citation.chunkId} citation={citation} among={citations} />
+          ))}
+          {web.map((source) => (
+            <WebChip key={source.id} source={source} />
+          ))}
+        </ol>
+      )}
+      {uncited.length === 0 ? null : (
+        <details className="text-sm text-ink-faint">
+          <summary className="w-fit cursor-pointer rounded hover:text-ink">
+            {uncited.length} {cited.length === 0 ? "" : "more "}
+            {uncited.length === 1 ? "passage" : "passages"} read
+          </summary>
+          <ol aria-label="Passages read" className="mt-2 flex flex-wrap gap-2">
+            {uncited.map((citation) => (
+              <CitationChip key={citation.chunkId} citation={citation} among={citations} />
+            ))}
+          </ol>
+        </details>
+      )}
+    </div>
   )
 }

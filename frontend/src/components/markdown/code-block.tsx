@@ -1,5 +1,5 @@
 import { CopyButton } from "@/components/copy-button"
-import { highlight, type HighlightedCode } from "@/features/chat/highlight"
+import { highlight, type HighlightedCode } from "@/components/markdown/highlight"
 import { useEffect, useState, type ComponentProps } from "react"
 import { useIsCodeFenceIncomplete, type ExtraProps } from "streamdown"
 

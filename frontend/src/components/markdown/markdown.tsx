@@ -1,6 +1,7 @@
-import { CodeBlock } from "@/features/chat/code-block"
+import { CodeBlock } from "@/components/markdown/code-block"
+import { MARK_TAG, rehypeMarks, withoutHalfMark } from "@/components/markdown/marks"
 import { ImageOff } from "lucide-react"
-import { memo, type ComponentProps } from "react"
+import { memo, useMemo, type ComponentProps, type ComponentType, type ReactNode } from "react"
 import { defaultRehypePlugins, Streamdown, type Components, type ExtraProps } from "streamdown"
 
 /**
@@ -67,19 +68,35 @@ const components: Components = {
 }
 
 const rehypePlugins = [defaultRehypePlugins.sanitize, defaultRehypePlugins.harden].filter((plugin) => plugin !== undefined)
+const pluginsWithMarks = [...rehypePlugins, rehypeMarks]
 
-export const Markdown = memo(function Markdown({ text, isStreaming }: { text: string; isStreaming: boolean }) {
+/** Shows a numbered mark; `children` is how it reads where it means nothing. */
+export type MarkComponent = ComponentType<{ number: number; children: ReactNode }>
+
+/** What the tree holds for a mark: its number, and the address where the model made a link of it. */
+function asElement(Mark: MarkComponent) {
+  return function MarkElement({ number, href }: Record<string, unknown>) {
+    const label = typeof href === "string" ? <Link href={href}>{Number(number)}</Link> : `[${Number(number)}]`
+    return <Mark number={Number(number)}>{label}</Mark>
+  }
+}
+
+type MarkdownProps = { text: string; isStreaming?: boolean; mark?: MarkComponent }
+
+/** With `mark`, numbers in square brackets are shown by that component. */
+export const Markdown = memo(function Markdown({ text, isStreaming = false, mark }: MarkdownProps) {
+  const shown = useMemo(() => (mark ? { ...components, [MARK_TAG]: asElement(mark) } : components), [mark])
   return (
     <Streamdown
       className="answer"
-      components={components}
-      rehypePlugins={rehypePlugins}
+      components={shown}
+      rehypePlugins={mark ? pluginsWithMarks : rehypePlugins}
       mode={isStreaming ? "streaming" : "static"}
       dir="auto"
       controls={false}
       linkSafety={{ enabled: false }}
     >
-      {text}
+      {mark && isStreaming ? withoutHalfMark(text) : text}
     </Streamdown>
   )
 })

@@ -1,0 +1,71 @@
+import { citationsOf, copyTextOf, splitByUse, webSourcesOf } from "@/features/chat/citations"
+import type { ChatMessage } from "@/features/chat/messages"
+import { expect, test } from "vitest"
+
+type Passage = { number?: unknown; url?: unknown; page?: unknown; title?: string }
+
+function source(id: string, { title = `Document ${id}`, ...passage }: Passage = {}): ChatMessage["parts"][number] {
+  return {
+    type: "source-document",
+    sourceId: id,
+    mediaType: "text/plain",
+    title,
+    providerMetadata: { passage: { document_id: `d${id}`, ...passage } as never },
+  }
+}
+
+function answer(text: string, ...sources: ChatMessage["parts"]): ChatMessage {
+  return { id: "2", role: "assistant", parts: [...sources, { type: "text", text }] }
+}
+
+const numbers = (found: { number: number | null }[]) => found.map(({ number }) => number)
+
+test("passages come by number, each once", () => {
+  const message = answer("", source("30", { number: 2 }), source("10", { number: 1 }), source("30", { number: 2 }))
+  expect(citationsOf(message).map(({ chunkId }) => chunkId)).toEqual(["10", "30"])
+})
+
+test("what was read but not mentioned is set apart", () => {
+  const message = answer("So it is [3], says [1] too.", source("1", { number: 1 }), source("2", { number: 2 }), source("3", { number: 3 }))
+  const { cited, uncited } = splitByUse(message, citationsOf(message))
+  expect(numbers(cited)).toEqual([1, 3])
+  expect(numbers(uncited)).toEqual([2])
+})
+
+test("a number without a passage cites nothing", () => {
+  const message = answer("Said in [7].", source("1", { number: 1 }))
+  expect(splitByUse(message, citationsOf(message)).cited).toEqual([])
+})
+
+test("answers from before marks have passages without numbers", () => {
+  const message = answer("No marks, but array[1].", source("1"), source("2"))
+  const { cited, uncited } = splitByUse(message, citationsOf(message))
+  expect(cited).toEqual([])
+  expect(numbers(uncited)).toEqual([null, null])
+})
+
+test("whatever stands in a source, only web addresses and sound numbers come out", () => {
+  const hostile = source("1", { number: "1", url: "javascript:alert(1)", page: { toString: "x" } })
+  expect(citationsOf(answer("", hostile))).toMatchObject([{ number: null, url: null, page: null, documentId: "d1" }])
+  const bare: ChatMessage["parts"][number] = { type: "source-document", sourceId: "9", mediaType: "text/plain", title: "" }
+  expect(citationsOf(answer("", bare))).toMatchObject([{ title: "Untitled document", documentId: null }])
+})
+
+test("a copied answer says what its marks stand for", () => {
+  const message = answer(
+    "It is so [1][2].\n",
+    source("1", { number: 1, title: "Handbook", page: 3 }),
+    source("2", { number: 2, title: "Rules", url: "https://example.com/rules" }),
+    source("3", { number: 3 }),
+  )
+  expect(copyTextOf(message)).toBe("It is so [1][2].\n\nSources\n[1] Handbook, page 3\n[2] Rules (https://example.com/rules)")
+  expect(copyTextOf(answer("Just text."))).toBe("Just text.")
+})
+
+test("web pages keep their address only when it is one", () => {
+  const page = (sourceId: string, url: string): ChatMessage["parts"][number] => ({ type: "source-url", sourceId, url })
+  expect(webSourcesOf(answer("", page("a", "https://example.com/"), page("b", "javascript:x")))).toEqual([
+    { id: "a", title: "https://example.com/", url: "https://example.com/" },
+    { id: "b", title: "javascript:x", url: null },
+  ])
+})
