@@ -147,16 +147,16 @@ async def test_an_edited_script_is_refused_by_name_and_nothing_is_applied(
     await migrate(empty_database)
     edited = scripts / "13-stripe-functions.sql"
     edited.write_text(edited.read_text() + "\n-- Something else.\n")
-    (scripts / "26-further.sql").write_text("create table public.further (id integer);\n")
+    (scripts / "900-further.sql").write_text("create table public.further (id integer);\n")
     refused = await migrate(empty_database, scripts=scripts)
     assert refused.status != 0
     assert "edited after it was applied: 13-stripe-functions.sql" in refused.errors
     assert refused.applied == []
     assert (await migrate(empty_database, "--list", scripts=scripts)).output.splitlines()[8:] == [
         f"EDITED    {name}" if name == edited.name else f"applied   {name}" for name in names()[8:]
-    ] + ["missing   26-further.sql"]
+    ] + ["missing   900-further.sql"]
     again = await migrate(empty_database, "--reapply", scripts=scripts)
-    assert again.applied == [*names(), "26-further.sql"]
+    assert again.applied == [*names(), "900-further.sql"]
     assert await migrate(empty_database, scripts=scripts) == Run(0, UP_TO_DATE, "")
 
 
@@ -168,22 +168,22 @@ async def test_line_ends_of_another_system_are_no_edit(empty_database: Database,
 
 async def test_only_what_is_missing_is_applied(empty_database: Database, scripts: Path) -> None:
     await migrate(empty_database)
-    (scripts / "100-further.sql").write_text("create table public.further (id integer);\n")
-    assert (await migrate(empty_database, scripts=scripts)).applied == ["100-further.sql"]
+    (scripts / "900-further.sql").write_text("create table public.further (id integer);\n")
+    assert (await migrate(empty_database, scripts=scripts)).applied == ["900-further.sql"]
     older = await migrate(empty_database)
     assert (older.status, older.output) == (0, UP_TO_DATE), "an older release runs on a newer database"
-    assert "100-further.sql" in older.errors
-    (scripts / "99-late.sql").write_text("select 1;\n")
+    assert "900-further.sql" in older.errors
+    (scripts / "899-late.sql").write_text("select 1;\n")
     late = await migrate(empty_database, scripts=scripts)
     assert late.status != 0
-    assert "added before scripts that are applied: 99-late.sql" in late.errors
+    assert "added before scripts that are applied: 899-late.sql" in late.errors
 
 
 async def test_a_script_that_fails_leaves_nothing_of_itself(empty_database: Database, scripts: Path) -> None:
-    (scripts / "26-fails.sql").write_text("create table public.half (id integer);\nselect 1 / 0;\n")
+    (scripts / "900-fails.sql").write_text("create table public.half (id integer);\nselect 1 / 0;\n")
     failed = await migrate(empty_database, scripts=scripts)
     assert failed.status != 0
-    assert "26-fails.sql:2: ERROR:  division by zero" in failed.errors
+    assert "900-fails.sql:2: ERROR:  division by zero" in failed.errors
     assert (await recorded(empty_database)).keys() == set(names())
     async with empty_database.connect() as connection:
         assert await connection.fetchval("select to_regclass('public.half') is null")
