@@ -302,7 +302,7 @@ async def test_a_run_that_breaks_is_told_and_the_next_one_begins_where_it_did(mi
     assert body["last_run"]["report"]["ours"]["purchases"] == 2
     assert body["purchases_by_status"] == {"paid": 2}
     assert body["events_by_status"]["applied"] > 0
-    assert body["flagged_purchases"] == []
+    assert body["flagged_payments"] == []
     assert await mine.balance(user_id) == 200
 
 

@@ -191,6 +191,33 @@ async def test_a_refund_for_a_deleted_account_is_settled(shop: Shop) -> None:
     assert await shop.audit() == []
 
 
+async def test_a_dispute_that_a_deleted_account_wins_is_settled(shop: Shop) -> None:
+    user_id = await shop.database.add_user()
+    purchase_id = await shop.buy(user_id)
+    dispute_id = await shop.dispute(purchase_id)
+    await shop.deliver_news(purchase_id)
+    await shop.database.delete_user(user_id)
+    await shop.sandbox.control("POST", f"/sandbox/disputes/{dispute_id}/win")
+    assert set(await shop.deliver_news(purchase_id)) == {200}
+    assert await shop.audit() == []
+    async with shop.database.connect() as connection:
+        row = await connection.fetchrow(
+            "select tokens_settled, tokens_undelivered, flagged_reason from public.purchases where id = $1", purchase_id
+        )
+        assert row is not None
+        assert tuple(row) == (100, 100, "account_deleted")
+    # Given back by the operator: nothing is left to decide.
+    await shop.refund(purchase_id)
+    assert set(await shop.deliver_news(purchase_id)) == {200}
+    async with shop.database.connect() as connection:
+        row = await connection.fetchrow(
+            "select tokens_settled, tokens_undelivered, flagged_reason from public.purchases where id = $1", purchase_id
+        )
+        assert row is not None
+        assert tuple(row) == (0, 0, None)
+    assert await shop.audit() == []
+
+
 def test_of_several_disputes_an_open_one_counts_before_a_lost_one_before_a_won_one() -> None:
     statuses = [
         "needs_response",

@@ -42,6 +42,16 @@ async def paid_event(shop: Shop, **metadata: str) -> tuple[UUID, UUID, dict[str,
     return user_id, purchase_id, event_about("payment_intent.succeeded", body)
 
 
+async def flag_of(shop: Shop, payment_intent_id: str) -> tuple[str, UUID | None, bool] | None:
+    """Reason, purchase and whether it is open."""
+    async with shop.database.connect() as connection:
+        row = await connection.fetchrow(
+            "select reason, purchase_id, closed_at is null from public.payment_flags where payment_intent_id = $1",
+            payment_intent_id,
+        )
+    return None if row is None else tuple(row)
+
+
 async def test_a_payment_is_credited_once_with_its_event_kept(shop: Shop) -> None:
     user_id = await shop.database.add_user(tokens=3)
     purchase_id, url = await shop.begin(user_id)
@@ -238,8 +248,10 @@ async def test_a_payment_that_does_not_match_is_flagged_and_credits_nothing(
     assert await shop.ledger(user_id) == []
     row = await shop.event_row(event["id"])
     assert (row["status"], row["error"]) == ("flagged", reason)
-    known = reason != "unknown_purchase"
-    assert (await shop.purchase(user_id, purchase_id))["status"] == ("flagged" if known else "open")
+    # Metadata that contradict themselves have no tie to the purchase they name: it is nobody's to flag.
+    has_tie = reason not in ("unknown_purchase", "user_mismatch")
+    assert (await shop.purchase(user_id, purchase_id))["status"] == ("flagged" if has_tie else "open")
+    assert await flag_of(shop, body["id"]) == (reason, purchase_id if has_tie else None, True)
 
 
 async def test_a_mismatch_is_logged_as_an_error(shop: Shop, caplog: pytest.LogCaptureFixture) -> None:
@@ -279,18 +291,47 @@ async def test_one_payment_pays_one_purchase_whatever_its_metadata_says_later(sh
     user_id, _, event = await paid_event(shop)
     await deliver(shop.api, event)
     other_id, _ = await shop.begin(user_id)
-    body = {**event["data"]["object"], "metadata": marks(other_id, user_id)}
-    again = event_about("payment_intent.succeeded", body)
-    assert (await deliver(shop.api, again)).json() == {"status": "flagged"}
-    assert (await shop.event_row(again["id"]))["error"] == "payment_of_another_purchase"
+    stranger_id = await shop.database.add_user()
+    strangers_id, _ = await shop.begin(stranger_id)
+    for metadata in (marks(other_id, user_id), marks(strangers_id, user_id), marks(strangers_id, stranger_id)):
+        again = event_about("payment_intent.succeeded", {**event["data"]["object"], "metadata": metadata})
+        assert (await deliver(shop.api, again)).json() == {"status": "applied"}
+    assert await shop.ledger(user_id) == [("purchase", 100)]
+    assert await shop.ledger(stranger_id) == []
+    # The purchases that it names now have no tie to it.
+    assert (await shop.purchase(user_id, other_id))["status"] == "open"
+    assert (await shop.purchase(stranger_id, strangers_id))["status"] == "open"
+    assert await flag_of(shop, event["data"]["object"]["id"]) is None
+
+
+async def test_a_stranger_cannot_flag_a_purchase_that_is_paid(shop: Shop) -> None:
+    user_id, purchase_id, event = await paid_event(shop)
+    await deliver(shop.api, event)
+    body = payment_intent(marks(purchase_id, await shop.database.add_user()))
+    other = event_about("payment_intent.succeeded", body)
+    assert (await deliver(shop.api, other)).json() == {"status": "flagged"}
+    assert (await shop.event_row(other["id"]))["error"] == "user_mismatch"
+    assert await flag_of(shop, body["id"]) == ("user_mismatch", None, True)
+    async with shop.database.connect() as connection:
+        flagged = await connection.fetchval("select flagged_reason from public.purchases where id = $1", purchase_id)
+    assert flagged is None
     assert await shop.balance(user_id) == 100
 
 
-async def test_a_payment_for_a_deleted_account_is_flagged(shop: Shop) -> None:
-    user_id, _, event = await paid_event(shop)
+async def test_a_payment_for_a_deleted_account_is_kept_and_flagged(shop: Shop) -> None:
+    user_id, purchase_id, event = await paid_event(shop)
     await shop.database.delete_user(user_id)
     assert (await deliver(shop.api, event)).json() == {"status": "flagged"}
     assert (await shop.event_row(event["id"]))["error"] == "account_deleted"
+    assert await flag_of(shop, event["data"]["object"]["id"]) == ("account_deleted", purchase_id, True)
+    async with shop.database.connect() as connection:
+        row = await connection.fetchrow(
+            "select status, paid_minor, tokens_settled, tokens_undelivered from public.purchases where id = $1",
+            purchase_id,
+        )
+    assert row is not None
+    assert tuple(row) == ("paid", 500, 100, 100)
+    assert await shop.ledger(user_id) == []
     assert await shop.audit() == []
 
 

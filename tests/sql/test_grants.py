@@ -13,6 +13,7 @@ EVERYTHING = "delete, insert, references, select, trigger, truncate, update"
 EXECUTE = {
     "private.is_admin()": {"authenticated", "service_role"},
     "public.is_admin()": {"authenticated", "service_role"},
+    "public.acknowledge_payment_flag(text,uuid,text)": {"service_role"},
     "public.acquire_job_lease(text,uuid,integer)": {"service_role"},
     "public.apply_stripe_event(text,text,boolean,text,timestamp with time zone,jsonb,text,jsonb,boolean)": {
         "service_role"
@@ -56,6 +57,7 @@ TABLES = {
     "embedding_space": {"service_role": EVERYTHING},
     "job_leases": {"service_role": EVERYTHING},
     "messages": {"authenticated": "select", "service_role": EVERYTHING},
+    "payment_flags": {"service_role": EVERYTHING},
     "purchases": {"authenticated": "select", "service_role": EVERYTHING},
     "rag_pipeline_state": {"service_role": EVERYTHING},
     "reconciliation_runs": {"service_role": EVERYTHING},

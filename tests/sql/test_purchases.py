@@ -171,16 +171,82 @@ async def test_a_refund_after_the_account_was_deleted_still_settles(database: Da
     assert await audit(purchase.connection) == []
 
 
-async def test_a_payment_of_a_deleted_account_is_refused_until_it_is_flagged(
-    database: Database, purchase: Purchase
+async def restore_user(database: Database, user_id: UUID) -> None:
+    """An account made again under its id."""
+    async with database.connect("supabase_auth_admin") as connection:
+        await connection.execute(
+            "insert into auth.users (id, email, raw_user_meta_data) values ($1, $2, '{}')",
+            *(user_id, f"{user_id}@example.com"),
+        )
+
+
+@pytest.mark.parametrize("deleted_first", [True, False])
+async def test_what_is_due_to_a_deleted_account_is_kept_and_given_to_nobody(
+    database: Database, purchase: Purchase, deleted_first: bool
 ) -> None:
+    """A first payment, or tokens that a won dispute gives back."""
+    if not deleted_first:
+        await purchase.observe(dispute="open")
+        await purchase.settle()
+    await database.delete_user(purchase.user_id)
+    await purchase.observe(dispute="none" if deleted_first else "won")
+    for _ in range(2):
+        assert (await purchase.settle())[1:] == (0, 0, None)
+        assert await state(purchase) == (100, 0, 100, "account_deleted")
+        assert await audit(purchase.connection) == []
+    assert await purchase.types() == []
+
+
+async def state(purchase: Purchase) -> tuple[int, int, int, str | None]:
+    """Tokens settled, short and undelivered, and what an operator is told."""
+    row = await purchase.connection.fetchrow(
+        "select tokens_settled, tokens_short, tokens_undelivered, flagged_reason from public.purchases where id = $1",
+        purchase.id,
+    )
+    assert row is not None
+    return tuple(row)
+
+
+async def test_refunds_that_fail_or_follow_move_what_is_undelivered(database: Database, purchase: Purchase) -> None:
+    await purchase.observe(refunded=250)
+    await purchase.settle()
+    await spend(purchase, 20)
+    await database.delete_user(purchase.user_id)
+    # What came before the deletion was 50: less is short, more is undelivered, and no order leaves both.
+    for refunded, short, undelivered in (
+        (500, 50, 0),
+        (0, 0, 50),
+        (125, 0, 25),
+        (250, 0, 0),
+        (400, 30, 0),
+        (100, 0, 30),
+    ):
+        await purchase.observe(refunded=refunded)
+        assert (await purchase.settle())[1] == 0
+        flag = "account_deleted" if undelivered else None
+        assert await state(purchase) == (100 - refunded // 5, short, undelivered, flag)
+        assert await audit(purchase.connection) == []
+
+
+async def test_an_account_made_again_gets_what_was_paid_meanwhile(database: Database, purchase: Purchase) -> None:
+    await purchase.observe(refunded=250)
+    await purchase.settle()
     await database.delete_user(purchase.user_id)
     await purchase.observe()
-    with pytest.raises(asyncpg.PostgresError) as refused:
-        await purchase.settle()
-    assert refused.value.sqlstate == "AP401"
-    assert [fault for _, fault, _ in await audit(purchase.connection)] == ["purchase not settled"]
-    await purchase.connection.execute("update public.purchases set status = 'flagged'")
+    await purchase.settle()
+    assert await state(purchase) == (100, 0, 50, "account_deleted")
+    await restore_user(database, purchase.user_id)
+    assert await state(purchase) == (100, 0, 0, None)
+    assert await purchase.types() == [("purchase", 50), ("reversal", 50)]
+    assert await purchase.settle() == (100, 0, 0, 100)
+    assert await audit(purchase.connection) == []
+
+
+async def test_what_waits_for_an_account_that_exists_is_a_fault(purchase: Purchase) -> None:
+    await purchase.observe()
+    await purchase.connection.execute("update public.purchases set tokens_settled = 100, tokens_undelivered = 100")
+    assert [fault for _, fault, _ in await audit(purchase.connection)] == ["purchase not delivered"]
+    assert await purchase.settle() == (100, 100, 0, 100)
     assert await audit(purchase.connection) == []
 
 
@@ -202,6 +268,8 @@ STEPS = st.one_of(
     st.tuples(st.just("lot"), st.integers(1, 30), st.booleans()),
     st.tuples(st.just("expire"), st.just(0), st.just(0)),
     st.tuples(st.just("turn"), st.sampled_from([0, 1]), st.just(0)),
+    st.tuples(st.just("delete"), st.just(0), st.just(0)),
+    st.tuples(st.just("restore"), st.just(0), st.just(0)),
 )
 
 
@@ -209,18 +277,28 @@ def tokens_due(refunded: int, dispute: str) -> int:
     return 0 if dispute in ("open", "lost") else math.ceil(PACK_TOKENS * (PRICE_MINOR - refunded) / PRICE_MINOR)
 
 
-async def take_steps(connection: asyncpg.Connection, user_id: UUID, steps: list[tuple[str, int, Any]]) -> None:
+async def take_steps(database: Database, connection: asyncpg.Connection, steps: list[tuple[str, int, Any]]) -> None:
+    user_id = await database.add_user()
     turns = Turns(connection, user_id)
+    is_there = True
     purchases = [await Purchase(connection, user_id).create() for _ in range(2)]
     latest: list[dict[str, Any] | None] = [None, None]
     for number, (kind, first, second) in enumerate(steps):
         match kind:
+            case "delete":
+                await database.delete_user(user_id)
+                is_there = False
+            case "restore" if not is_there:
+                await restore_user(database, user_id)
+                is_there = True
             case "facts":
                 latest[first] = second
                 await purchases[first].observe(**second)
                 due = (await purchases[first].settle())[0]
                 assert due == tokens_due(**second)
                 assert (await purchases[first].settle())[:2] == (due, 0)
+            case _ if not is_there or kind == "restore":
+                pass  # Nobody is there to do it, or nothing was deleted.
             case "spend":
                 for _ in range(second // first):
                     await spend(purchases[0], 1)
@@ -243,9 +321,12 @@ async def take_steps(connection: asyncpg.Connection, user_id: UUID, steps: list[
                     await turns.settle(begun.request_id, "released" if first else "done")
         assert await audit(connection) == []
     rows = await connection.fetch(
-        "select id, tokens_settled, tokens_short from public.purchases where user_id = $1", user_id
+        "select id, tokens_settled, tokens_undelivered, flagged_reason from public.purchases where user_id = $1",
+        user_id,
     )
     settled = {row["id"]: row for row in rows}
+    assert is_there <= (not any(row["tokens_undelivered"] for row in rows))
+    assert all((row["flagged_reason"] is not None) == (row["tokens_undelivered"] > 0) for row in rows)
     for purchase, facts in zip(purchases, latest, strict=True):
         assert settled[purchase.id]["tokens_settled"] == (0 if facts is None else tokens_due(**facts))
 
@@ -258,7 +339,7 @@ def test_any_order_of_facts_spending_lots_and_expiry_keeps_the_books(
         connection = runner.run(asyncpg.connect(database.dsn()))
 
         @settings(
-            max_examples=80,
+            max_examples=100,
             deadline=None,
             derandomize=True,
             database=None,
@@ -267,8 +348,7 @@ def test_any_order_of_facts_spending_lots_and_expiry_keeps_the_books(
         )
         @given(steps=st.lists(STEPS, min_size=1, max_size=12))
         def check(steps: list[tuple[str, int, Any]]) -> None:
-            user_id = runner.run(database.add_user())
-            runner.run(take_steps(connection, user_id, steps))
+            runner.run(take_steps(database, connection, steps))
 
         check()
         runner.run(connection.close())

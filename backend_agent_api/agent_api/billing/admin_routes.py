@@ -46,6 +46,7 @@ RECONCILIATION_EXAMPLE: dict[str, Any] = {
             "repairs_made": 1,
             "repairs": [{"what": "event_applied", "id": EVENT_ID, "tokens_moved": 100}],
             "flagged": {"payments": 0, "paid_minor": 0},
+            "undelivered": {"purchases": 0, "tokens": 0},
             "events": {"listed": 14, "applied": 1, "failed": 0},
             "unpaid": {"checked": 3, "closed": 1},
             "audit_faults": None,
@@ -56,7 +57,7 @@ RECONCILIATION_EXAMPLE: dict[str, Any] = {
     "last_failure": None,
     "events_by_status": {"applied": 240, "ignored": 17},
     "purchases_by_status": {"paid": 120, "expired": 31},
-    "flagged_purchases": [],
+    "flagged_payments": [],
 }
 
 

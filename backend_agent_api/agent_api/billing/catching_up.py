@@ -17,8 +17,10 @@ from agent_api.billing.observation import observe
 from agent_api.billing.reconcile_queries import LastRun
 from agent_api.billing.repairs import Repairs
 from agent_api.billing.report import Repair, Report
+from agent_api.billing.troubles import told_in
 from agent_api.database import Database
 from agent_api.settings import Settings
+from agent_api.text import clean_json
 
 log = structlog.stdlib.get_logger(__name__)
 
@@ -26,6 +28,7 @@ EVENTS_OVERLAP = timedelta(minutes=10)
 """Events may become visible a little later than their time says."""
 EVENTS_KEPT = timedelta(days=29)
 """Stripe lists events of 30 days."""
+FAILED_BATCHES_MAX = 10
 NO_PAGE_AFTER = timedelta(hours=25)
 """A hosted page lives for 24 hours at most, also one whose address never arrived here."""
 
@@ -62,7 +65,9 @@ class CatchingUp:
         async for page in self._gateway.pages_of_events(types=WATCHED, since=since):
             await self._keep_lease()
             self._report.events.listed += len(page)
-            events = [(event, payload) for payload in page if (event := _event(payload)) is not None]
+            # As in a delivery: Postgres stores neither NUL nor half a surrogate.
+            cleaned = [clean_json(payload) for payload in page]
+            events = [(event, payload) for payload in cleaned if (event := _event(payload)) is not None]
             async with self._database.statement() as connection:
                 settled = await inbox_queries.settled_event_ids(connection, event_ids=[event.id for event, _ in events])
             # Oldest first, so that the ledger reads in the order in which things happened.
@@ -75,39 +80,52 @@ class CatchingUp:
 
     async def with_failed_events(self) -> None:
         """Events that were kept without their effect: Stripe stops sending them after three days."""
-        async with self._database.statement() as connection:
-            payloads = await reconcile_queries.list_failed_events(connection, before=self._report.compared_until)
-        for payload in payloads:
-            if (event := _event(payload)) is not None:
-                await self._apply(event, payload)
+        after: tuple[datetime, str] | None = None
+        for _ in range(FAILED_BATCHES_MAX):
+            async with self._database.statement() as connection:
+                rows = await reconcile_queries.list_failed_events(
+                    connection, livemode=self._gateway.livemode, before=self._report.compared_until, after=after
+                )
+            if not rows:
+                return
+            for row in rows:
+                after = (row["attempted_at"], row["id"])
+                if (event := _event(row["payload"])) is not None:
+                    await self._apply(event, row["payload"], is_kept=True)
 
-    async def _apply(self, event: Event, payload: dict[str, Any]) -> None:
+    async def _apply(self, event: Event, payload: dict[str, Any], *, is_kept: bool = False) -> None:
         await self._keep_lease()
-        applied = await self._inbox.catch_up(event, payload)
-        if applied is None:
-            return
+        about: object = event.data.object.get("payment_intent") or event.data.object.get("id")
+        with told_in(self._report, payment_intent_id=str(about), purchase_id=None):
+            # What is kept must end as ignored where it is not ours, or it would be tried again for ever.
+            bring = self._inbox.receive if is_kept else self._inbox.catch_up
+            applied = await bring(event, payload)
+            if applied is not None:
+                self._note(event, applied)
+
+    def _note(self, event: Event, applied: AppliedEvent) -> None:
         if applied.status == "failed":
             self._report.events.failed += 1
-        elif not applied.is_repeat:
+        elif not applied.is_repeat and applied.status != "ignored":
             self._report.events.applied += 1
-            self._note_repair(event, applied)
-
-    def _note_repair(self, event: Event, applied: AppliedEvent) -> None:
-        if applied.status == "applied":
-            self._report.add_repair(Repair(what="event_applied", id=event.id, tokens_moved=applied.tokens_moved))
+            if applied.status == "applied":
+                self._report.add_repair(Repair(what="event_applied", id=event.id, tokens_moved=applied.tokens_moved))
 
     async def with_unpaid_purchases(self, now: datetime) -> None:
         """Ends what nobody can pay any more, and records what was paid after all. Raises StripeFailure."""
         async with self._database.statement() as connection:
             rows = await reconcile_queries.list_unpaid(
                 connection,
+                livemode=self._gateway.livemode,
                 created_before=self._report.compared_until,
                 checked_before=now - timedelta(seconds=self._settings.reconcile_recheck_seconds),
             )
         for row in rows:
             await self._keep_lease()
             self._report.unpaid.checked += 1
-            is_over = await self._is_over(row["checkout_session_id"], age=now - row["created_at"])
+            is_over = False
+            with told_in(self._report, payment_intent_id="", purchase_id=row["id"]):
+                is_over = await self._is_over(row["checkout_session_id"], age=now - row["created_at"])
             async with self._database.statement() as connection:
                 if is_over:
                     await reconcile_queries.close_purchase(

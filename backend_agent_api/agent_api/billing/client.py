@@ -1,5 +1,6 @@
 """Stripe over HTTP: its objects go in and out as the types of `objects`, its failures as three exceptions.
 
+What others make in the account may look otherwise than what is read here: lists give objects as they came.
 Every call has a deadline, is repeated by the library where that is safe, and carries an idempotency key where it makes
 something.
 """
@@ -15,6 +16,7 @@ import stripe
 import structlog
 from pydantic import BaseModel, ValidationError
 
+from agent_api.billing.marks import metadata_in
 from agent_api.billing.objects import CheckoutSession, Dispute, PaymentIntent, Refund
 from agent_api.settings import Settings
 
@@ -46,6 +48,10 @@ class NoSuchObject(StripeFailure):
     def __init__(self, kind: str, parameter: str | None) -> None:
         super().__init__(kind)
         self.parameter = parameter
+
+
+class Unreadable(StripeFailure):
+    """An object is there and does not have the shape that the pinned version documents. Trying again does not help."""
 
 
 def _failure(error: stripe.StripeError) -> StripeFailure:
@@ -97,7 +103,7 @@ class StripeGateway:
             raise StripeFailure("TimeoutError") from error
 
     async def _get(self, kind: type[Object], request: Awaitable[Reply]) -> Object:
-        return _read(kind, (await self._ask(request)).to_dict())
+        return read_object(kind, (await self._ask(request)).to_dict())
 
     async def create_customer(self, params: "CustomerCreateParams", *, idempotency_key: str) -> str:
         """Make a customer; gives its id."""
@@ -118,13 +124,18 @@ class StripeGateway:
         request = self._client.v1.payment_intents.retrieve_async(payment_intent_id, {"expand": ["latest_charge"]})
         return await self._get(PaymentIntent, request)
 
+    async def metadata_of_payment_intent(self, payment_intent_id: str) -> dict[str, str]:
+        """All that must be readable of a payment which may be somebody else's. Raises NoSuchObject."""
+        found = await self._ask(self._client.v1.payment_intents.retrieve_async(payment_intent_id))
+        return metadata_in(found.to_dict())
+
     async def list_refunds(self, payment_intent_id: str) -> list[Refund]:
         """All of a payment."""
         params: RefundListParams = {"payment_intent": payment_intent_id, "limit": PAGE_LIMIT}
         found: list[Refund] = []
         while True:
             page = await self._ask(self._client.v1.refunds.list_async(params))
-            found += [_read(Refund, item.to_dict()) for item in page.data]
+            found += [read_object(Refund, item.to_dict()) for item in page.data]
             if not page.has_more or not page.data:
                 return found
             params["starting_after"] = page.data[-1].id
@@ -132,7 +143,7 @@ class StripeGateway:
     async def list_disputes(self, payment_intent_id: str) -> list[Dispute]:
         """Of a payment; Stripe knows a handful at most."""
         request = self._client.v1.disputes.list_async({"payment_intent": payment_intent_id, "limit": PAGE_LIMIT})
-        return [_read(Dispute, item.to_dict()) for item in (await self._ask(request)).data]
+        return [read_object(Dispute, item.to_dict()) for item in (await self._ask(request)).data]
 
     async def pages_of_events(self, *, types: Sequence[str], since: datetime) -> AsyncIterator[list[dict[str, Any]]]:
         """Events of these types, newest first, as Stripe shows them; at most 30 days back."""
@@ -148,8 +159,8 @@ class StripeGateway:
                 return
             params["starting_after"] = page.data[-1].id
 
-    async def pages_of_payment_intents(self, *, since: datetime) -> AsyncIterator[list[PaymentIntent]]:
-        """Payments begun since then, with their charges, newest first."""
+    async def pages_of_payment_intents(self, *, since: datetime) -> AsyncIterator[list[dict[str, Any]]]:
+        """Payments begun since then, anybody's, with their charges, newest first, as Stripe shows them."""
         params: PaymentIntentListParams = {
             "created": {"gte": int(since.timestamp())},
             "limit": PAGE_LIMIT,
@@ -157,18 +168,19 @@ class StripeGateway:
         }
         while True:
             page = await self._ask(self._client.v1.payment_intents.list_async(params))
-            yield [_read(PaymentIntent, item.to_dict()) for item in page.data]
+            yield [item.to_dict() for item in page.data]
             if not page.has_more or not page.data:
                 return
             params["starting_after"] = page.data[-1].id
 
 
-def _read(kind: type[Object], body: dict[str, Any]) -> Object:
+def read_object(kind: type[Object], body: dict[str, Any]) -> Object:
+    """An object as the type it is read as. Raises Unreadable."""
     try:
         return kind.model_validate(body)
     except ValidationError as error:
         log.error("stripe_reply_unreadable", object=kind.__name__, exc_info=error)
-        raise StripeFailure("unexpected shape") from error
+        raise Unreadable("unexpected shape") from error
 
 
 @asynccontextmanager

@@ -1,38 +1,22 @@
 """Payments as Stripe knows them against payments as our books hold them."""
 
 from collections.abc import Awaitable, Callable
-from dataclasses import dataclass
 from datetime import datetime
-from math import ceil
+from typing import Any
 from uuid import UUID
 
 from agent_api.billing import reconcile_queries
-from agent_api.billing.client import NoSuchObject, StripeGateway
-from agent_api.billing.facts import PaymentFacts, paid_at_of
-from agent_api.billing.marks import Marks, uuid_in
+from agent_api.billing.client import NoSuchObject, StripeGateway, read_object
+from agent_api.billing.facts import paid_at_of
+from agent_api.billing.marks import Marks, metadata_in, uuid_in
 from agent_api.billing.objects import Charge, PaymentIntent
 from agent_api.billing.observation import observe
-from agent_api.billing.reconcile_queries import KnownPurchase
+from agent_api.billing.reconcile_queries import FlagState, KnownPurchase
 from agent_api.billing.repairs import Repairs
-from agent_api.billing.report import Difference, Report, Side
+from agent_api.billing.report import Difference, Report
+from agent_api.billing.sides import PaymentSide, differences, is_credited, our_side, stripe_side
+from agent_api.billing.troubles import told_in
 from agent_api.database import Database
-
-TAKEN_BACK = ("open", "lost")
-
-
-@dataclass(frozen=True)
-class StripeSide:
-    """One payment as Stripe knows it."""
-
-    paid_minor: int
-    refunded_minor: int
-    dispute: str
-
-    def tokens(self, pack_tokens: int) -> int:
-        """The rule of private.tokens_due, written a second time on purpose: both must come to the same."""
-        if self.dispute in TAKEN_BACK or self.paid_minor <= 0:
-            return 0
-        return ceil(pack_tokens * (self.paid_minor - self.refunded_minor) / self.paid_minor)
 
 
 class Comparison:
@@ -63,41 +47,52 @@ class Comparison:
             return  # Nothing was ever sold.
         async for page in self._gateway.pages_of_payment_intents(since=begin):
             await self._keep_lease()
-            await self._compare_page([intent for intent in page if self._is_compared(intent)])
+            # Whose it is comes first: what others make in the account need not be readable here.
+            await self._compare_page(self._read([body for body in page if self._marks.are_on(metadata_in(body))]))
         await self._compare_unseen(since)
 
+    def _read(self, bodies: list[dict[str, Any]]) -> list[PaymentIntent]:
+        found: list[PaymentIntent] = []
+        for body in bodies:
+            payment_intent_id, named = str(body.get("id")), uuid_in(metadata_in(body), "purchase_id")
+            self._seen.add(payment_intent_id)
+            with told_in(self._report, payment_intent_id=payment_intent_id, purchase_id=named):
+                found.append(read_object(PaymentIntent, body))
+        return [intent for intent in found if self._is_compared(intent)]
+
     def _is_compared(self, intent: PaymentIntent) -> bool:
-        return (
-            intent.status == "succeeded"
-            and self._marks.are_on(intent.metadata)
-            and paid_at_of(intent) <= self._report.compared_until
-        )
+        return intent.status == "succeeded" and paid_at_of(intent) <= self._report.compared_until
 
     async def _compare_page(self, intents: list[PaymentIntent]) -> None:
+        ids = [intent.id for intent in intents]
         async with self._database.statement() as connection:
             known = await reconcile_queries.find_known(
                 connection,
-                payment_intent_ids=[intent.id for intent in intents],
+                payment_intent_ids=ids,
                 purchase_ids=[found for intent in intents if (found := uuid_in(intent.metadata, "purchase_id"))],
             )
+        async with self._database.statement() as connection:
+            flags = await reconcile_queries.find_flags(connection, payment_intent_ids=ids)
         by_payment = {purchase.payment_intent_id: purchase for purchase in known}
         by_id = {purchase.id: purchase for purchase in known}
         for intent in intents:
-            self._seen.add(intent.id)
             named = uuid_in(intent.metadata, "purchase_id")
             purchase = by_payment.get(intent.id) or (by_id.get(named) if named else None)
-            await self._compare(intent, purchase)
+            with told_in(self._report, payment_intent_id=intent.id, purchase_id=purchase.id if purchase else named):
+                await self._compare(intent, purchase, flags.get(intent.id))
 
-    async def _compare(self, intent: PaymentIntent, purchase: KnownPurchase | None) -> None:
+    async def _compare(self, intent: PaymentIntent, purchase: KnownPurchase | None, flag: FlagState | None) -> None:
         charge = intent.latest_charge
-        if purchase is not None and purchase.flagged_reason is not None and not _is_credited(purchase, intent.id):
-            if not isinstance(charge, Charge) or charge.amount_refunded < intent.amount_received:
-                self._count_flagged(intent.amount_received)
-            return
-        if purchase is not None and isinstance(charge, Charge) and not charge.disputed:
-            listed = StripeSide(intent.amount_received, charge.amount_refunded, "none")
-            if not _differences(intent.id, purchase, listed):
-                self._count(purchase.pack_tokens, purchase, listed)
+        if flag is not None and (purchase is None or not is_credited(purchase, intent.id)):
+            is_returned = isinstance(charge, Charge) and charge.amount_refunded >= intent.amount_received
+            if flag == "acknowledged" or (flag == "closed") == is_returned:
+                if flag == "open":
+                    self._count_flagged(intent.amount_received)
+                return
+        elif purchase is not None and isinstance(charge, Charge) and not charge.disputed:
+            listed = PaymentSide(intent.amount_received, charge.amount_refunded, "none")
+            if not differences(intent.id, purchase, listed):
+                self._count(purchase, listed)
                 return
         await self._look_closer(intent.id, purchase)
 
@@ -106,29 +101,36 @@ class Comparison:
         seen = await observe(self._database, self._gateway, payment_intent_id)
         if seen.facts is None:
             return
-        observed = _stripe_side(seen.facts)
-        if purchase is None or _differences(payment_intent_id, purchase, observed):
+        observed = stripe_side(seen.facts)
+        if purchase is None or differences(payment_intent_id, purchase, observed):
             purchase = await self._repairs.record(seen.facts, purchase)
         if purchase is None:
-            self._count_flagged(seen.facts.amount_minor)
+            if observed.refunded_minor < observed.paid_minor:
+                self._count_flagged(observed.paid_minor)
             return
-        for difference in _differences(payment_intent_id, purchase, observed):
+        for difference in differences(payment_intent_id, purchase, observed):
             self._report.add_difference(difference)
-        self._count(purchase.pack_tokens, purchase, observed)
+        self._count(purchase, observed)
 
     async def _compare_unseen(self, since: datetime | None) -> None:
         after: tuple[datetime, UUID] | None = None
         while True:
             async with self._database.statement() as connection:
                 rows = await reconcile_queries.list_paid(
-                    connection, since=since, until=self._report.compared_until, after=after
+                    connection,
+                    livemode=self._gateway.livemode,
+                    since=since,
+                    until=self._report.compared_until,
+                    after=after,
                 )
             for row in rows:
                 values = dict(row)
                 after = (values.pop("paid_at"), values["id"])
                 purchase = KnownPurchase(**values)
-                if purchase.payment_intent_id is not None and purchase.payment_intent_id not in self._seen:
-                    await self._compare_known(purchase, purchase.payment_intent_id)
+                payment_intent_id = purchase.payment_intent_id
+                if payment_intent_id is not None and payment_intent_id not in self._seen:
+                    with told_in(self._report, payment_intent_id=payment_intent_id, purchase_id=purchase.id):
+                        await self._compare_known(purchase, payment_intent_id)
             if not rows:
                 return
 
@@ -144,59 +146,12 @@ class Comparison:
                 stripe="unknown",
             )
             self._report.add_difference(difference)
-            _add(self._report.ours, purchase.tokens_settled, _our_side(purchase))
+            our_side(purchase).add_to(self._report.ours, tokens=purchase.tokens_settled)
 
-    def _count(self, pack_tokens: int, purchase: KnownPurchase, stripe: StripeSide) -> None:
-        _add(self._report.ours, purchase.tokens_settled, _our_side(purchase))
-        _add(self._report.stripe, stripe.tokens(pack_tokens), stripe)
+    def _count(self, purchase: KnownPurchase, stripe: PaymentSide) -> None:
+        our_side(purchase).add_to(self._report.ours, tokens=purchase.tokens_settled)
+        stripe.add_to(self._report.stripe, tokens=stripe.tokens(purchase.pack_tokens))
 
     def _count_flagged(self, paid_minor: int) -> None:
         self._report.flagged.payments += 1
         self._report.flagged.paid_minor += paid_minor
-
-
-def _is_credited(purchase: KnownPurchase, payment_intent_id: str) -> bool:
-    return purchase.status == "paid" and purchase.payment_intent_id == payment_intent_id
-
-
-def _stripe_side(facts: PaymentFacts) -> StripeSide:
-    return StripeSide(facts.amount_minor, facts.refunded_minor or 0, facts.dispute or "none")
-
-
-def _our_side(purchase: KnownPurchase) -> StripeSide:
-    return StripeSide(purchase.paid_minor or 0, purchase.refunded_minor, purchase.dispute)
-
-
-def _add(side: Side, tokens: int, facts: StripeSide) -> None:
-    side.purchases += 1
-    side.paid_minor += facts.paid_minor
-    side.refunded_minor += facts.refunded_minor
-    side.disputed += facts.dispute in TAKEN_BACK
-    side.tokens += tokens
-
-
-def _differences(payment_intent_id: str, purchase: KnownPurchase, stripe: StripeSide) -> list[Difference]:
-    ours = _our_side(purchase)
-    # Won and never disputed amount to the same, and Stripe's list does not tell them apart.
-    pairs: list[tuple[str, object, object]] = [
-        ("payment", "paid" if _is_credited(purchase, payment_intent_id) else purchase.status, "paid"),
-        ("paid_minor", ours.paid_minor, stripe.paid_minor),
-        ("refunded_minor", ours.refunded_minor, stripe.refunded_minor),
-        ("disputed", _taken(ours.dispute), _taken(stripe.dispute)),
-        ("tokens", purchase.tokens_settled, stripe.tokens(purchase.pack_tokens)),
-    ]
-    return [
-        Difference(
-            payment_intent_id=payment_intent_id,
-            purchase_id=purchase.id,
-            field=name,
-            ours=str(mine),
-            stripe=str(theirs),
-        )
-        for name, mine, theirs in pairs
-        if mine != theirs
-    ]
-
-
-def _taken(dispute: str) -> str:
-    return dispute if dispute in TAKEN_BACK else "none"

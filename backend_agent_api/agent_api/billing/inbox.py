@@ -7,6 +7,7 @@ from uuid import UUID
 import structlog
 
 from agent_api.billing import inbox_queries
+from agent_api.billing.client import API_VERSION
 from agent_api.billing.effects import OBSERVED, Effect, Effects
 from agent_api.billing.inbox_queries import AppliedEvent
 from agent_api.billing.objects import Event
@@ -25,7 +26,11 @@ class Inbox:
 
     async def receive(self, event: Event, payload: dict[str, Any], *, again: bool = False) -> AppliedEvent:
         """Apply an event, once unless `again`. Raises DatabaseUnavailable: then nothing of it is kept."""
-        return await self._apply(event, payload, await self._effect(event, again=again), again=again)
+        effect = await self._effect(event, again=again)
+        if event.api_version != API_VERSION and effect.action != "ignore":
+            # Nothing is read from such a payload but whose it is; the endpoint should still be put right.
+            log.error("stripe_event_of_another_version", event_id=event.id, api_version=event.api_version)
+        return await self._apply(event, payload, effect, again=again)
 
     async def catch_up(self, event: Event, payload: dict[str, Any]) -> AppliedEvent | None:
         """Apply an event that no delivery has brought; what is not ours is not kept, and None."""

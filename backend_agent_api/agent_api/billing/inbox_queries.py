@@ -89,6 +89,14 @@ async def find_purchase_of_payment(connection: Connection, *, payment_intent_id:
     return found
 
 
+async def is_purchase_of_mode(connection: Connection, *, purchase_id: UUID | None, livemode: bool) -> bool:
+    """Whether this purchase is there and was begun in this mode."""
+    found: bool = await connection.fetchval(
+        "select exists (select from public.purchases as p where p.id = $1 and p.livemode = $2)", purchase_id, livemode
+    )
+    return found
+
+
 async def settled_event_ids(connection: Connection, *, event_ids: Sequence[str]) -> set[str]:
     """Those of these events that need nothing more."""
     rows = await connection.fetch(

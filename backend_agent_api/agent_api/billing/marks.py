@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from typing import cast
 from uuid import UUID
 
 from agent_api.settings import Settings
@@ -30,6 +31,15 @@ class Marks:
         """Whether this belongs to a purchase of this installation."""
         found = (metadata.get("app"), metadata.get("env"), metadata.get("kind"))
         return found == (self.app, self.env, KIND)
+
+
+def metadata_in(body: Mapping[str, object]) -> dict[str, str]:
+    """The metadata of an object as it came; whose it is can be told before the rest of it is understood."""
+    found: object = body.get("metadata")
+    if not isinstance(found, dict):
+        return {}
+    pairs = cast("dict[object, object]", found).items()
+    return {name: value for name, value in pairs if isinstance(name, str) and isinstance(value, str)}
 
 
 def uuid_in(metadata: Mapping[str, str], name: str) -> UUID | None:

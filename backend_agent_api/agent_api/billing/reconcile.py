@@ -42,7 +42,7 @@ async def reconcile(settings: Settings, *, days: int | None) -> Report:
 def render(report: Report) -> str:
     """The report for a person."""
     since = "the first purchase" if report.compared_since is None else f"{report.compared_since:%Y-%m-%d %H:%M} UTC"
-    events, unpaid = report.events, report.unpaid
+    events, unpaid, undelivered = report.events, report.unpaid, report.undelivered
     lines = [
         f"Payments from {since} to {report.compared_until:%Y-%m-%d %H:%M} UTC, amounts in {report.currency.upper()}",
         "",
@@ -53,6 +53,7 @@ def render(report: Report) -> str:
         f"drift            {report.drift}",
         f"repairs made     {report.repairs_made}",
         f"flagged          {report.flagged.payments} payments, {_money(report.flagged.paid_minor)}",
+        f"undelivered      {undelivered.tokens} tokens of {undelivered.purchases} purchases of deleted accounts",
         f"events           {events.listed} listed, {events.applied} applied, {events.failed} failed",
         f"unpaid purchases {unpaid.checked} asked about, {unpaid.closed} closed",
         f"audit_ledger()   {report.audit_faults} faults",

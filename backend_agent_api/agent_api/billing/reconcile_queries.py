@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
-from typing import Any
+from typing import Any, Literal
 from uuid import UUID
 
 import asyncpg
@@ -12,6 +12,8 @@ from agent_api.database import Connection
 
 BATCH = 200
 LISTED_MAX = 100
+
+FlagState = Literal["open", "closed", "acknowledged"]
 
 
 @dataclass(frozen=True)
@@ -48,19 +50,20 @@ class LastRun:
     now: datetime
 
 
-async def read_last_run(connection: Connection) -> LastRun:
-    """The newest run that finished, and the clock."""
+async def read_last_run(connection: Connection, *, livemode: bool) -> LastRun:
+    """The newest run that finished, the first sale in this mode, and the clock."""
     row = await connection.fetchrow(
         """
         select
             max(r.started_at) as started_at,
             max(r.started_at) filter (where r.is_full) as full_started_at,
             max(r.events_until) as events_until,
-            (select min(p.created_at) from public.purchases as p) as first_purchase_at,
+            (select min(p.created_at) from public.purchases as p where p.livemode = $1) as first_purchase_at,
             clock_timestamp() as now
         from public.reconciliation_runs as r
         where r.finished_at is not null and r.error is null
-        """
+        """,
+        livemode,
     )
     assert row is not None, "an aggregate is one row"
     return LastRun(**dict(row))
@@ -119,34 +122,41 @@ async def finish_run(
     )
 
 
-async def list_failed_events(connection: Connection, *, before: datetime) -> list[dict[str, Any]]:
-    """Payloads of events whose effect failed, oldest first."""
-    rows = await connection.fetch(
+async def list_failed_events(
+    connection: Connection, *, livemode: bool, before: datetime, after: tuple[datetime, str] | None
+) -> list[asyncpg.Record]:
+    """A batch of events whose effect failed and was last tried before `before`, in the order of those attempts."""
+    attempted_at, event_id = after or (None, None)
+    return await connection.fetch(
         """
-        select e.payload from public.stripe_events as e
-        where e.status in ('received', 'failed') and e.received_at <= $1
-        order by e.received_at
-        limit $2
+        select e.id, e.attempted_at, e.payload from public.stripe_events as e
+        where e.status in ('received', 'failed') and e.livemode = $1 and e.attempted_at <= $2
+            and ($3::timestamptz is null or (e.attempted_at, e.id) > ($3, $4::text))
+        order by e.attempted_at, e.id
+        limit $5
         """,
+        livemode,
         before,
+        attempted_at,
+        event_id,
         BATCH,
     )
-    return [row["payload"] for row in rows]
 
 
 async def list_unpaid(
-    connection: Connection, *, created_before: datetime, checked_before: datetime
+    connection: Connection, *, livemode: bool, created_before: datetime, checked_before: datetime
 ) -> list[asyncpg.Record]:
     """Purchases that wait for a payment and were not asked about lately."""
     return await connection.fetch(
         """
         select p.id, p.checkout_session_id, p.created_at
         from public.purchases as p
-        where p.status in ('created', 'open') and p.created_at <= $1
-            and (p.checked_at is null or p.checked_at <= $2)
+        where p.status in ('created', 'open') and p.livemode = $1 and p.created_at <= $2
+            and (p.checked_at is null or p.checked_at <= $3)
         order by p.checked_at nulls first, p.created_at
-        limit $3
+        limit $4
         """,
+        livemode,
         created_before,
         checked_before,
         BATCH,
@@ -178,8 +188,30 @@ async def find_known(
     return [KnownPurchase(**dict(row)) for row in rows]
 
 
+async def find_flags(connection: Connection, *, payment_intent_ids: Sequence[str]) -> dict[str, FlagState]:
+    """Which of these payments were flagged, and what became of it."""
+    rows = await connection.fetch(
+        """
+        select f.payment_intent_id, case
+            when f.acknowledged_by is not null then 'acknowledged'
+            when f.closed_at is not null then 'closed'
+            else 'open'
+        end as state
+        from public.payment_flags as f
+        where f.payment_intent_id = any($1::text[])
+        """,
+        list(payment_intent_ids),
+    )
+    return {row["payment_intent_id"]: row["state"] for row in rows}
+
+
 async def list_paid(
-    connection: Connection, *, since: datetime | None, until: datetime, after: tuple[datetime, UUID] | None
+    connection: Connection,
+    *,
+    livemode: bool,
+    since: datetime | None,
+    until: datetime,
+    after: tuple[datetime, UUID] | None,
 ) -> list[asyncpg.Record]:
     """A batch of paid purchases in the order of payment."""
     paid_at, purchase_id = after or (None, None)
@@ -187,7 +219,7 @@ async def list_paid(
         f"""
         select {KNOWN_COLUMNS}, p.paid_at from public.purchases as p
         where p.status = 'paid' and ($1::timestamptz is null or p.paid_at >= $1) and p.paid_at <= $2
-            and ($3::timestamptz is null or (p.paid_at, p.id) > ($3, $4::uuid))
+            and ($3::timestamptz is null or (p.paid_at, p.id) > ($3, $4::uuid)) and p.livemode = $5
         order by p.paid_at, p.id
         limit 1000
         """,  # noqa: S608 - own text
@@ -195,6 +227,7 @@ async def list_paid(
         until,
         paid_at,
         purchase_id,
+        livemode,
     )
 
 
@@ -202,6 +235,18 @@ async def audit_ledger(connection: Connection, *, timeout_seconds: float) -> lis
     """Every fault in the ledger, in words."""
     rows = await connection.fetch("select fault, detail from public.audit_ledger()", timeout=timeout_seconds)
     return [f"{row['fault']}: {row['detail']}" for row in rows]
+
+
+async def sum_undelivered(connection: Connection) -> tuple[int, int]:
+    """Purchases and tokens that deleted accounts have paid for."""
+    row = await connection.fetchrow(
+        """
+        select count(*), coalesce(sum(p.tokens_undelivered), 0) from public.purchases as p
+        where p.tokens_undelivered > 0
+        """
+    )
+    assert row is not None, "an aggregate is one row"
+    return row[0], row[1]
 
 
 async def read_runs(connection: Connection) -> list[asyncpg.Record]:
@@ -236,13 +281,15 @@ async def count_by_status(connection: Connection) -> tuple[dict[str, int], dict[
 
 
 async def list_flagged(connection: Connection) -> list[asyncpg.Record]:
-    """Purchases that wait for an operator, newest first."""
+    """Payments that wait for an operator, newest first."""
     return await connection.fetch(
         """
-        select p.id, p.user_id, p.tier, p.status, p.flagged_reason as reason, p.payment_intent_id, p.updated_at
-        from public.purchases as p
-        where p.flagged_reason is not null
-        order by p.updated_at desc
+        select
+            f.payment_intent_id, f.reason, f.raised_at, f.purchase_id, p.user_id, p.tier, p.status, p.tokens_undelivered
+        from public.payment_flags as f
+        left join public.purchases as p on p.id = f.purchase_id
+        where f.closed_at is null
+        order by f.raised_at desc, f.payment_intent_id
         limit $1
         """,
         LISTED_MAX,

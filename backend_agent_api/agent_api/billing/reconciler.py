@@ -24,7 +24,7 @@ from agent_api.billing.marks import Marks
 from agent_api.billing.packages import CURRENCY
 from agent_api.billing.reconcile_queries import LastRun
 from agent_api.billing.repairs import Repairs
-from agent_api.billing.report import Report
+from agent_api.billing.report import Report, Undelivered
 from agent_api.database import Database
 from agent_api.errors import AppError
 from agent_api.settings import Settings
@@ -90,7 +90,7 @@ class Reconciler:
 
     async def _last_run(self) -> LastRun:
         async with self._database.statement() as connection:
-            return await reconcile_queries.read_last_run(connection)
+            return await reconcile_queries.read_last_run(connection, livemode=self._gateway.livemode)
 
     async def _run(self, lease: HeldLease, last: LastRun, *, is_full: bool, since: datetime | None) -> Report:
         async with self._database.transaction() as connection:
@@ -114,6 +114,7 @@ class Reconciler:
             drift=report.drift,
             repairs=report.repairs_made,
             flagged=report.flagged.payments,
+            undelivered_tokens=report.undelivered.tokens,
             audit_faults=report.audit_faults,
         )
         return report
@@ -141,6 +142,9 @@ class Reconciler:
             keep_lease=lease.keep,
         )
         await comparison.run(since=report.compared_since, first_purchase_at=last.first_purchase_at)
+        async with self._database.statement() as connection:
+            purchases, tokens = await reconcile_queries.sum_undelivered(connection)
+        report.undelivered = Undelivered(purchases=purchases, tokens=tokens)
         if report.is_full:
             await self._audit(report)
 

@@ -2,7 +2,7 @@
 
 from agent_api.billing import reconcile_queries
 from agent_api.billing.errors import ReconciliationNeverRan
-from agent_api.billing.report import FailedRunRead, FlaggedPurchase, ReconciliationRead, RunRead
+from agent_api.billing.report import FailedRunRead, PaymentFlag, ReconciliationRead, RunRead
 from agent_api.database import Connection
 
 
@@ -20,7 +20,7 @@ async def get_reconciliation(connection: Connection) -> ReconciliationRead:
         last_failure=FailedRunRead.model_validate(dict(failed)) if failed is not None and is_news else None,
         events_by_status=events,
         purchases_by_status=purchases,
-        flagged_purchases=[
-            FlaggedPurchase.model_validate(dict(row)) for row in await reconcile_queries.list_flagged(connection)
+        flagged_payments=[
+            PaymentFlag.model_validate(dict(row)) for row in await reconcile_queries.list_flagged(connection)
         ],
     )

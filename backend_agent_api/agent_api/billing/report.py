@@ -20,11 +20,11 @@ class Side(BaseModel):
 
 
 class Difference(BaseModel):
-    """What the two sides still say differently after the repairs."""
+    """What the two sides still say differently after the repairs, or what kept them from being compared."""
 
     payment_intent_id: str
     purchase_id: UUID | None
-    field: str
+    field: str = Field(description="error: this payment could not be compared; ours or stripe says why.")
     ours: str
     stripe: str
 
@@ -59,6 +59,13 @@ class Flagged(BaseModel):
     paid_minor: int = 0
 
 
+class Undelivered(BaseModel):
+    """Tokens that were paid and whose account is deleted; an operator gives the money back."""
+
+    purchases: int = 0
+    tokens: int = 0
+
+
 class Report(BaseModel):
     """One comparison. `drift` counts all differences; the lists hold the first hundred."""
 
@@ -73,6 +80,7 @@ class Report(BaseModel):
     repairs_made: int = 0
     repairs: list[Repair] = []
     flagged: Flagged = Flagged()
+    undelivered: Undelivered = Undelivered()
     events: EventSums = EventSums()
     unpaid: UnpaidSums = UnpaidSums()
     audit_faults: int | None = Field(default=None, description="Of audit_ledger(); null: not asked in this run.")
@@ -109,16 +117,17 @@ class FailedRunRead(BaseModel):
     error: str
 
 
-class FlaggedPurchase(BaseModel):
-    """A purchase that waits for an operator."""
+class PaymentFlag(BaseModel):
+    """A payment that waits for an operator, and the purchase that it belongs to or claims to pay."""
 
-    id: UUID
-    user_id: UUID
-    tier: str
-    status: str
+    payment_intent_id: str
     reason: str
-    payment_intent_id: str | None
-    updated_at: datetime
+    raised_at: datetime
+    purchase_id: UUID | None = Field(description="Null: it has no tie to any purchase.")
+    user_id: UUID | None
+    tier: str | None
+    status: str | None
+    tokens_undelivered: int | None
 
 
 class ReconciliationRead(BaseModel):
@@ -129,4 +138,4 @@ class ReconciliationRead(BaseModel):
     last_failure: FailedRunRead | None = Field(description="Only when newer than last_run.")
     events_by_status: dict[str, int]
     purchases_by_status: dict[str, int]
-    flagged_purchases: list[FlaggedPurchase] = Field(description="The newest hundred.")
+    flagged_payments: list[PaymentFlag] = Field(description="The newest hundred that no operator has acknowledged.")
