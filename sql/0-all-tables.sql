@@ -3642,6 +3642,28 @@ begin
 end;
 $$;
 
+create or replace function private.give_way_to_waiting_job() returns trigger
+language plpgsql
+set search_path = ''
+as $$
+begin
+    if exists (
+        select from queue.procrastinate_jobs as j
+        where j.queueing_lock = new.queueing_lock and j.status = 'todo' and j.id <> new.id
+    ) then
+        new.status := 'aborted';
+    end if;
+    return new;
+end;
+$$;
+comment on function private.give_way_to_waiting_job() is
+'Ends a job that would be tried again while a newer one for the same document waits: with two waiting, procrastinate''s own '
+'retry fails on the queueing lock, and the job stays running for ever.';
+revoke all on function private.give_way_to_waiting_job() from public, anon, authenticated;
+create or replace trigger give_way_to_waiting_job before update of status on queue.procrastinate_jobs
+for each row when (old.status in ('doing', 'failed') and new.status = 'todo' and new.queueing_lock is not null)
+execute function private.give_way_to_waiting_job();
+
 create or replace function public.document_queue(p_pipeline_id text) returns text
 language sql immutable
 set search_path = ''
@@ -3671,6 +3693,8 @@ begin
     where j.queueing_lock = p_lock and j.status = 'todo'
     returning j.id into v_job_id;
     if v_job_id is null then
+        -- A running job that is to be tried again waits for us, and then sees what we queue.
+        perform from queue.procrastinate_jobs as j where j.lock = p_lock and j.status = 'doing' for update;
         return false;
     end if;
     -- As procrastinate does for a new job.
@@ -3749,4 +3773,4 @@ insert into private.applied_scripts (name, checksum) values
     ('23-access.sql', '77df70460beb9adb56c789be07739d075ae46db2d395184a9a7124cc3c39e73b'),
     ('24-billing.sql', '3749874588121da52b45f5f8e36816bf870bb69eeff1dfab99410a7d8f7acabe'),
     ('25-applied-scripts.sql', 'f0a7b2d7bdc65e9df8e860f9ac5befc1c508efd75ebc092c0601616320adc8e9'),
-    ('26-queue.sql', '17feff0996c1b3180f3f4f5b17e01506a36a39c7f0d0b2c0c081c7627e14859f');
+    ('26-queue.sql', '4781d04a9318f0bd038fd6b040a73bb9c2d2e8dc1e9fcc989e6c4706374f572a');

@@ -670,6 +670,28 @@ begin
 end;
 $$;
 
+create or replace function private.give_way_to_waiting_job() returns trigger
+language plpgsql
+set search_path = ''
+as $$
+begin
+    if exists (
+        select from queue.procrastinate_jobs as j
+        where j.queueing_lock = new.queueing_lock and j.status = 'todo' and j.id <> new.id
+    ) then
+        new.status := 'aborted';
+    end if;
+    return new;
+end;
+$$;
+comment on function private.give_way_to_waiting_job() is
+'Ends a job that would be tried again while a newer one for the same document waits: with two waiting, procrastinate''s own '
+'retry fails on the queueing lock, and the job stays running for ever.';
+revoke all on function private.give_way_to_waiting_job() from public, anon, authenticated;
+create or replace trigger give_way_to_waiting_job before update of status on queue.procrastinate_jobs
+for each row when (old.status in ('doing', 'failed') and new.status = 'todo' and new.queueing_lock is not null)
+execute function private.give_way_to_waiting_job();
+
 create or replace function public.document_queue(p_pipeline_id text) returns text
 language sql immutable
 set search_path = ''
@@ -699,6 +721,8 @@ begin
     where j.queueing_lock = p_lock and j.status = 'todo'
     returning j.id into v_job_id;
     if v_job_id is null then
+        -- A running job that is to be tried again waits for us, and then sees what we queue.
+        perform from queue.procrastinate_jobs as j where j.lock = p_lock and j.status = 'doing' for update;
         return false;
     end if;
     -- As procrastinate does for a new job.

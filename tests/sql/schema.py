@@ -29,7 +29,8 @@ select format('table %s', c.oid::regclass) as name,
         array_to_string(c.reloptions, ','), obj_description(c.oid, 'pg_class'),
         {_PRIVILEGES.format(acl="coalesce(c.relacl, acldefault('r', c.relowner))")}) as definition
 from pg_class as c
-where c.relnamespace in ('public'::regnamespace, to_regnamespace('private')) and c.relkind in ('r', 'v', 'm', 'p', 'f')
+where c.relnamespace in ('public'::regnamespace, to_regnamespace('private'), to_regnamespace('queue'))
+    and c.relkind in ('r', 'v', 'm', 'p', 'f')
     and {_NOT_OF_EXTENSION.format(catalog="pg_class", oid="c.oid")}
 """
 _SEQUENCES = f"""
@@ -47,7 +48,7 @@ select format('column %s.%I', c.oid::regclass, a.attname),
 from pg_class as c
 join pg_attribute as a on a.attrelid = c.oid and a.attnum > 0 and not a.attisdropped
 left join pg_attrdef as d on d.adrelid = c.oid and d.adnum = a.attnum
-where c.relnamespace = 'public'::regnamespace and c.relkind = 'r'
+where c.relnamespace in ('public'::regnamespace, to_regnamespace('queue')) and c.relkind = 'r'
 """
 _CONSTRAINTS = """
 select format('constraint %s.%I', c.conrelid::regclass, c.conname),
@@ -71,13 +72,14 @@ select format('function %s', p.oid::regprocedure),
         p.provolatile::text, 'definer ' || p.prosecdef, array_to_string(p.proconfig, ','), p.prosrc,
         obj_description(p.oid, 'pg_proc'), {_PRIVILEGES.format(acl="coalesce(p.proacl, acldefault('f', p.proowner))")})
 from pg_proc as p
-where p.pronamespace in ('public'::regnamespace, to_regnamespace('private'))
+where p.pronamespace in ('public'::regnamespace, to_regnamespace('private'), to_regnamespace('queue'))
     and {_NOT_OF_EXTENSION.format(catalog="pg_proc", oid="p.oid")}
 """
 _TRIGGERS = """
 select format('trigger %I on %s', t.tgname, t.tgrelid::regclass), pg_get_triggerdef(t.oid) || t.tgenabled::text
 from pg_trigger as t join pg_class as c on c.oid = t.tgrelid
-where not t.tgisinternal and c.relnamespace in ('public'::regnamespace, 'auth'::regnamespace)
+where not t.tgisinternal
+    and c.relnamespace in ('public'::regnamespace, 'auth'::regnamespace, to_regnamespace('queue'))
 """
 _PUBLICATIONS = """
 select format('publication %I of %I.%I', p.pubname, p.schemaname, p.tablename),
@@ -86,7 +88,7 @@ from pg_publication_tables as p
 """
 _SCHEMAS = f"""
 select format('schema %I', n.nspname), {_PRIVILEGES.format(acl="coalesce(n.nspacl, acldefault('n', n.nspowner))")}
-from pg_namespace as n where n.nspname in ('public', 'private', 'extensions')
+from pg_namespace as n where n.nspname in ('public', 'private', 'queue', 'extensions')
 """
 _PARTS = (
     *(_TABLES, _SEQUENCES, _COLUMNS, _CONSTRAINTS, _INDEXES, _POLICIES),
