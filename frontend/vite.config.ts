@@ -6,8 +6,9 @@ import { defineConfig, loadEnv, type Plugin } from "vite"
 const SITE_PORT_DEFAULT = 8082
 
 /**
- * Writes the content security policy into the built page, because only the build knows which two
- * hosts the browser may talk to. `frame-ancestors` is ignored in a meta tag: the server sends it.
+ * Writes the content security policy into the built page, with the two hosts that the browser may talk to where the
+ * build knows them. Built without, they are known to the server that hands out `/config.js`: it sends the whole policy
+ * as a header, and a browser obeys both. `frame-ancestors` is ignored in a meta tag: the server sends it.
  */
 function contentSecurityPolicy(env: Record<string, string>): Plugin {
   const hosts = [env.VITE_AGENT_ENDPOINT, env.VITE_SUPABASE_URL].flatMap((address) =>
@@ -21,7 +22,7 @@ function contentSecurityPolicy(env: Record<string, string>): Plugin {
     "img-src 'self' data:",
     "font-src 'self'",
     "manifest-src 'self'",
-    `connect-src 'self' ${[...new Set(hosts)].join(" ")}`.trimEnd(),
+    `connect-src 'self' ${hosts.length > 0 ? [...new Set(hosts)].join(" ") : "https: http:"}`,
     "base-uri 'none'",
     "form-action 'self'",
   ].join("; ")

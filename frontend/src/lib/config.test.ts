@@ -1,4 +1,4 @@
-import { readConfig } from "@/lib/config"
+import { mergeEnvironment, readConfig } from "@/lib/config"
 import { describe, expect, test } from "vitest"
 
 const complete = {
@@ -39,5 +39,19 @@ describe("readConfig", () => {
   test("refuses an agent address from which the API cannot be derived", () => {
     const result = readConfig({ ...complete, VITE_AGENT_ENDPOINT: "http://localhost:8001" })
     expect(result).toEqual({ ok: false, problems: ["VITE_AGENT_ENDPOINT must end in /api/pydantic-agent"] })
+  })
+})
+
+describe("mergeEnvironment", () => {
+  test("what is served wins over what was built in, unless it is empty", () => {
+    const merged = mergeEnvironment(complete, {
+      VITE_SUPABASE_URL: "https://auth.example.com",
+      VITE_SUPABASE_ANON_KEY: "",
+    })
+    expect(merged).toEqual({ ...complete, VITE_SUPABASE_URL: "https://auth.example.com" })
+  })
+
+  test.each([undefined, null, "text"])("without a table of values the build's stand (%s)", (served) => {
+    expect(mergeEnvironment(complete, served)).toEqual(complete)
   })
 })

@@ -48,9 +48,17 @@ export function readConfig(environment: Record<string, unknown>): ConfigResult {
   }
 }
 
-export const configResult = readConfig(import.meta.env)
+/** What the server hands out at run time (`/config.js`) wins over what was built in; an empty value does not. */
+export function mergeEnvironment(built: Record<string, unknown>, served: unknown): Record<string, unknown> {
+  const values = typeof served === "object" && served !== null ? Object.entries(served) : []
+  return { ...built, ...Object.fromEntries(values.filter(([, value]) => value !== "")) }
+}
 
-/** The configuration of this build. `main.tsx` renders nothing that calls this when it is incomplete. */
+const served: unknown = Reflect.get(globalThis, "__SITE_CONFIG__")
+
+export const configResult = readConfig(mergeEnvironment(import.meta.env, served))
+
+/** The configuration of this site. `main.tsx` renders nothing that calls this when it is incomplete. */
 export function getConfig(): Config {
   if (!configResult.ok) throw new Error(configResult.problems.join("; "))
   return configResult.config
