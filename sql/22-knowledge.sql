@@ -210,7 +210,7 @@ for each row when (new.owner_id is distinct from old.owner_id) execute function 
 create table if not exists public.uploads (
     id uuid primary key default gen_random_uuid(),
     document_id text not null references public.document_metadata (id) on delete cascade,
-    owner_id uuid not null references public.user_profiles (id) on delete cascade,
+    owner_id uuid references public.user_profiles (id) on delete set null,
     storage text not null,
     content bytea,
     storage_path text,
@@ -230,6 +230,8 @@ alter table public.uploads enable row level security;
 revoke all on public.uploads from anon, authenticated;
 -- Files are compressed as they come; uncompressed here, a part of one can be read alone.
 alter table public.uploads alter column content set storage external;
+comment on column public.uploads.owner_id is
+'Who uploaded it. Private documents go with the account; one that was shared stays everyone''s, and with it the file it is indexed from.';
 comment on table public.uploads is
 'Files that people uploaded, here or in Supabase Storage, one per document. Read and written by the services only.';
 
