@@ -1,0 +1,123 @@
+"""What the rest of the service calls."""
+
+from collections.abc import AsyncGenerator
+from contextlib import asynccontextmanager
+from dataclasses import dataclass
+
+import httpx
+from pydantic import ValidationError
+
+from rag_pipeline.extractors.cleaning import clean_text
+from rag_pipeline.extractors.detect import detect_binary
+from rag_pipeline.extractors.frames import EXTRACTION, Request
+from rag_pipeline.extractors.limits import MEBIBYTE, ExtractionLimits
+from rag_pipeline.extractors.model import Extraction, ExtractionError, PageText
+from rag_pipeline.extractors.processes import ProcessPool, open_pool
+from rag_pipeline.extractors.vision import VisionModel
+from rag_pipeline.settings import Settings
+
+EXTRACTOR_VERSION = "1"
+"""Part of a document's index_version: raise it when the same bytes give another text."""
+
+
+@dataclass(frozen=True)
+class VisionSettings:
+    """An OpenAI-compatible chat model that sees pictures."""
+
+    base_url: str
+    api_key: str
+    model: str
+    timeout_seconds: float = 60
+
+
+class Extractor:
+    """Reads files in worker processes. Safe for concurrent use in one event loop."""
+
+    def __init__(self, pool: ProcessPool, limits: ExtractionLimits, *, vision: VisionModel | None = None) -> None:
+        self._pool = pool
+        self._limits = limits
+        self._vision = vision
+
+    async def extract(self, content: bytes, *, file_name: str, mime_type: str | None) -> Extraction:
+        """Text, pages and tables of a file. Raises ExtractionError."""
+        if len(content) > self._limits.file_max_bytes:
+            size, limit = len(content) / MEBIBYTE, self._limits.file_max_bytes / MEBIBYTE
+            raise ExtractionError("too_large", f"The file has {size:,.1f} MB; at most {limit:,.1f} MB are read.")
+        if self._vision is not None:
+            found = _image_type(content)
+            if found is not None:
+                return await self._describe(content, found, self._vision)
+        body = await self._pool.run(Request("extract", file_name, mime_type), content)
+        try:
+            return EXTRACTION.validate_json(body)
+        except ValidationError:
+            raise ExtractionError("crashed", "Reading the file failed unexpectedly.", is_permanent=False) from None
+
+    async def _describe(self, content: bytes, mime_type: str, vision: VisionModel) -> Extraction:
+        png = await self._pool.run(Request("prepare_image", "", mime_type), content)
+        text = clean_text(await vision.describe(png)).strip()
+        if not text:
+            raise ExtractionError("empty", "The vision model found nothing in the picture.")
+        return Extraction(title=None, mime_type=mime_type, pages=(PageText(None, text),))
+
+
+@asynccontextmanager
+async def create_extractor(
+    limits: ExtractionLimits,
+    *,
+    processes: int = 2,
+    timeout_seconds: float = 120,
+    memory_max_bytes: int = 2048 * MEBIBYTE,
+    vision: VisionSettings | None = None,
+) -> AsyncGenerator[Extractor]:
+    """An extractor with its processes and connections, all gone afterwards."""
+    async with (
+        open_pool(limits, size=processes, timeout_seconds=timeout_seconds, memory_max_bytes=memory_max_bytes) as pool,
+        httpx.AsyncClient(follow_redirects=False, trust_env=False) as client,
+    ):
+        model = None
+        if vision is not None:
+            model = VisionModel(
+                client,
+                base_url=vision.base_url,
+                api_key=vision.api_key,
+                model=vision.model,
+                timeout_seconds=vision.timeout_seconds,
+            )
+        yield Extractor(pool, limits, vision=model)
+
+
+@asynccontextmanager
+async def open_extractor(settings: Settings) -> AsyncGenerator[Extractor]:
+    """The extractor that the settings describe."""
+    limits = ExtractionLimits(
+        file_max_bytes=settings.rag_file_max_bytes,
+        pages_max=settings.rag_pages_max,
+        archive_max_bytes=settings.rag_archive_max_bytes,
+        text_max_characters=settings.rag_text_max_characters,
+        rows_max=settings.rag_rows_max,
+    )
+    vision = None
+    if settings.vision_llm_choice:
+        vision = VisionSettings(
+            base_url=settings.llm_base_url,
+            api_key=settings.llm_api_key.get_secret_value(),
+            model=settings.vision_llm_choice,
+            timeout_seconds=settings.vision_timeout_seconds,
+        )
+    async with create_extractor(
+        limits,
+        processes=settings.rag_extract_processes,
+        timeout_seconds=settings.rag_extract_timeout_seconds,
+        memory_max_bytes=settings.rag_extract_memory_max_bytes,
+        vision=vision,
+    ) as extractor:
+        yield extractor
+
+
+def _image_type(content: bytes) -> str | None:
+    """Only the first bytes are looked at: archives are for the worker process."""
+    if content.startswith((b"PK", b"\xd0\xcf")):
+        return None
+    found = detect_binary(content)
+    return found[1] if found is not None and found[0] == "image" else None

@@ -1,0 +1,32 @@
+"""What passes between the service and a worker process: frames of lengths, a JSON head and bytes."""
+
+import json
+import struct
+from dataclasses import asdict, dataclass
+from typing import Literal
+
+from pydantic import TypeAdapter
+
+from rag_pipeline.extractors.model import Extraction
+
+REQUEST_FRAME = struct.Struct(">II")
+"""Length of the JSON head, length of the content."""
+REPLY_FRAME = struct.Struct(">BBI")
+"""What it is, whether the process should be replaced, length."""
+OK, ERROR, READY = 0, 1, 2
+EXTRACTION = TypeAdapter(Extraction)
+
+
+@dataclass(frozen=True)
+class Request:
+    """What is asked about the bytes that follow."""
+
+    task: Literal["extract", "prepare_image"]
+    file_name: str
+    mime_type: str | None
+
+
+def encode_request(request: Request, content: bytes) -> bytes:
+    """The frame that precedes the content."""
+    head = json.dumps(asdict(request)).encode()
+    return REQUEST_FRAME.pack(len(head), len(content)) + head

@@ -1,0 +1,160 @@
+"""PDF: text and headings per page by PDFium, scanned pages by OCR.
+
+PDFium agrees with poppler's words on 99.9 % of real manuals and is 10 times faster than the other reader here, which
+finds headings of its own but loses spaces. So headings come from the outline where there is one, else from the size of
+the letters.
+"""
+
+import re
+from collections import Counter
+from collections.abc import Iterable, Iterator, Sequence
+
+from rag_pipeline.extractors.cleaning import clean_line, clean_text
+from rag_pipeline.extractors.limits import ExtractionLimits
+from rag_pipeline.extractors.model import Extraction, ExtractionError, PageText
+from rag_pipeline.extractors.ocr import has_ocr, read_pdf_pages
+from rag_pipeline.extractors.pdfium import Bookmark, Line, open_pdf, read_lines, read_outline
+
+_HEADING_MAX_CHARACTERS = 120
+_HEADING_RATIO = 1.18
+_PARAGRAPH_GAP = 0.6
+"""Of a line's height. Lines of one paragraph are closer."""
+_RUNNING_LINE_PAGES_MIN = 6
+_SOFT_HYPHEN = "\ufffe"
+"""PDFium's mark for a word broken at the end of a line, which it has joined already."""
+_JUNK_TITLES = re.compile(r"^(untitled|\(anonymous\)|microsoft \w+ - .*|.*\.(docx?|tex|dvi|indd|pdf|pptx?))$", re.I)
+_NUMBERING = re.compile(r"^(?:(?:chapter|section|appendix)\s+)?[\dIVXA-Z]{0,4}(?:\.\d+)*[.:)]?\s+", re.I)
+
+
+def extract_pdf(content: bytes, limits: ExtractionLimits) -> Extraction:
+    """Read a PDF. Raises ExtractionError: encrypted, unreadable, too_many_pages, too_large, needs_vision."""
+    with open_pdf(content) as document:
+        count = len(document)
+        if count > limits.pages_max:
+            raise ExtractionError(
+                "too_many_pages", f"The PDF has {count:,} pages; at most {limits.pages_max:,} are read. Split it."
+            )
+        pages: list[list[Line]] = []
+        budget = limits.text_max_characters
+        for index in range(count):
+            pages.append(read_lines(document, index))
+            budget -= sum(len(line.text) for line in pages[-1])
+            if budget < 0:
+                raise ExtractionError("too_large", "The PDF holds more text than can be indexed. Split it.")
+        outline = read_outline(document)
+        title = _title(document.get_metadata_value("Title"))
+    texts = dict(enumerate(_page_texts(_without_running_lines(pages), outline)))
+    texts.update(_scanned(content, [index for index, text in texts.items() if not text], count, limits))
+    return Extraction(
+        title=title,
+        mime_type="application/pdf",
+        pages=tuple(PageText(number=index + 1, text=texts[index]) for index in range(count)),
+    )
+
+
+def _scanned(content: bytes, empty: Sequence[int], count: int, limits: ExtractionLimits) -> dict[int, str]:
+    """What OCR reads on pages without text."""
+    if not empty:
+        return {}
+    if not has_ocr(limits.ocr_languages):
+        if len(empty) == count:
+            raise ExtractionError(
+                "needs_vision", "The PDF holds pictures of pages and no text; reading these is not set up here."
+            )
+        return {}
+    if len(empty) > limits.ocr_pages_max:
+        raise ExtractionError(
+            "too_many_pages",
+            f"{len(empty):,} pages of the PDF are pictures; at most {limits.ocr_pages_max:,} are read. Split it.",
+        )
+    numbers = [index + 1 for index in empty]
+    return {number - 1: text for number, text in read_pdf_pages(content, numbers, limits.ocr_languages).items()}
+
+
+def _page_texts(pages: Sequence[list[Line]], outline: Iterable[Bookmark]) -> Iterator[str]:
+    bookmarks: dict[int, dict[str, int]] = {}
+    for bookmark in outline:
+        bookmarks.setdefault(bookmark.page, {})[_key(bookmark.title)] = min(bookmark.level, 5) + 1
+    sizes = {} if bookmarks else _heading_sizes(pages)
+    for index, lines in enumerate(pages):
+        yield clean_text(_markdown(lines, bookmarks.get(index, {}), sizes).replace(_SOFT_HYPHEN, ""))
+
+
+def _markdown(lines: Sequence[Line], bookmarks: dict[str, int], sizes: dict[float, int]) -> str:
+    """Lines as they stand, blank lines between paragraphs, `#` before headings."""
+    parts: list[str] = []
+    previous: Line | None = None
+    for line in lines:
+        is_short = len(line.text) <= _HEADING_MAX_CHARACTERS
+        level = (bookmarks.get(_key(line.text)) or sizes.get(round(line.height))) if is_short else None
+        if level is not None:
+            parts += ["", "#" * level + " " + line.text, ""]
+        else:
+            gap = previous.bottom - line.top if previous is not None else 0
+            # A new column starts higher up: a new paragraph too.
+            if previous is not None and (gap > _PARAGRAPH_GAP * previous.height or line.bottom > previous.top):
+                parts.append("")
+            parts.append(_literal(line.text))
+        previous = line
+    return re.sub(r"\n{3,}", "\n\n", "\n".join(parts))
+
+
+def _literal(text: str) -> str:
+    """A line of text must not begin like a Markdown heading or fence."""
+    return "\\" + text if re.match(r"#{1,6}\s|```|~~~", text) else text
+
+
+def _heading_sizes(pages: Iterable[list[Line]]) -> dict[float, int]:
+    """Letter sizes, rounded, that only headings have, each with its level: the largest is 1, at most three."""
+    letters: Counter[int] = Counter()
+    for lines in pages:
+        for line in lines:
+            letters[round(line.height)] += len(line.text)
+    if not letters:
+        return {}
+    body = letters.most_common(1)[0][0]
+    total = letters.total()
+    # A size that fills much of the document is a second body, not a heading.
+    larger = sorted(
+        (size for size, count in letters.items() if size >= body * _HEADING_RATIO and count < total * 0.2), reverse=True
+    )
+    return {size: min(level, 3) for level, size in enumerate(larger, start=1)} if body else {}
+
+
+def _without_running_lines(pages: list[list[Line]]) -> list[list[Line]]:
+    """Without headers and footers that stand on most pages: they are noise in every passage. The first one stays."""
+    if len(pages) < _RUNNING_LINE_PAGES_MIN:
+        return pages
+    counts: Counter[str] = Counter()
+    for lines in pages:
+        counts.update({_running_key(line) for line in (*lines[:1], *lines[-1:])})
+    running = {key for key, count in counts.items() if count >= len(pages) * 0.5}
+    seen: set[str] = set()
+    kept: list[list[Line]] = []
+    for lines in pages:
+        page: list[Line] = []
+        for position, line in enumerate(lines):
+            key = _running_key(line)
+            if key in running and position in (0, len(lines) - 1):
+                if key in seen:
+                    continue
+                seen.add(key)
+            page.append(line)
+        kept.append(page)
+    return kept
+
+
+def _running_key(line: Line) -> str:
+    """A header of every page is the same but for the page's number."""
+    return re.sub(r"\d+", "0", line.text)
+
+
+def _key(text: str) -> str:
+    """A heading as outline and page both have it: without numbering, case and spaces."""
+    flat = clean_line(text.replace(_SOFT_HYPHEN, ""), max_characters=300)
+    return re.sub(r"\W+", "", _NUMBERING.sub("", flat)).lower()
+
+
+def _title(text: str) -> str | None:
+    title = clean_line(text, max_characters=300)
+    return title if title and not _JUNK_TITLES.match(title) else None
