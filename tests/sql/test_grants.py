@@ -15,6 +15,7 @@ EXECUTE = {
     "public.is_admin()": {"authenticated", "service_role"},
     "public.acknowledge_payment_flag(text,uuid,text)": {"service_role"},
     "public.acquire_job_lease(text,uuid,integer)": {"service_role"},
+    "public.activate_embedding_space(integer)": {"service_role"},
     "public.apply_stripe_event(text,text,boolean,text,timestamp with time zone,jsonb,text,jsonb,boolean)": {
         "service_role"
     },
@@ -26,6 +27,8 @@ EXECUTE = {
     "public.deduct_token_if_sufficient(uuid)": {"service_role"},
     "public.delete_conversation(uuid,text)": {"service_role"},
     "public.document_queue(text)": {"service_role"},
+    "public.drop_inactive_chunks(integer)": {"service_role"},
+    "public.drop_unused_embedding_spaces()": {"service_role"},
     "public.enqueue_document(text,integer)": {"service_role"},
     "public.ensure_embedding_space(text,integer)": {"service_role"},
     "public.flush_run_events(uuid,uuid[],jsonb)": {"service_role"},
@@ -40,7 +43,8 @@ EXECUTE = {
     "public.renew_leases(uuid,uuid[],integer)": {"service_role"},
     "public.request_stop(uuid,text)": {"service_role"},
     "public.schema_version()": {"service_role"},
-    "public.search_documents(uuid,text,extensions.vector,integer,integer)": {"service_role"},
+    "public.search_documents(uuid,text,extensions.vector,integer,integer,text[],text[],text[],text,"
+    "timestamp with time zone,timestamp with time zone,text)": {"service_role"},
     "public.settle_lost_request(uuid,uuid)": {"service_role"},
     "public.settle_purchase(uuid)": {"service_role"},
     "public.settle_request(uuid,uuid,uuid,text,text,jsonb,text,text,integer,integer,boolean,numeric)": {"service_role"},
@@ -175,7 +179,7 @@ async def test_anon_does_not_enter_the_private_schema(database: Database) -> Non
 
 
 # They compare vectors, whose operators live in the extension's schema.
-RETRIEVAL = {"ensure_embedding_space", "match_documents", "search_documents"}
+RETRIEVAL = {"ensure_embedding_space", "match_documents", "nearest_chunks", "search_documents"}
 
 
 async def test_every_function_pins_its_search_path(database: Database) -> None:
