@@ -6,9 +6,16 @@ from fastapi import APIRouter, Path, Query
 
 from agent_api.billing import inbox_queries, reconciliation, service
 from agent_api.billing.dependencies import BillingOf, CurrentAdmin
-from agent_api.billing.errors import BillingUnavailable, EventNotFound, ReconciliationNeverRan
+from agent_api.billing.errors import (
+    BillingUnavailable,
+    EventNotFound,
+    FlagNotFound,
+    ReconciliationNeverRan,
+    ReconciliationRunning,
+)
+from agent_api.billing.lease import LeaseLost
 from agent_api.billing.objects import Event
-from agent_api.billing.report import ReconciliationRead
+from agent_api.billing.report import AcknowledgedFlag, AcknowledgementWrite, ReconciliationRead, StartedRead
 from agent_api.billing.schemas import EventStatus, ReappliedRead, StripeEventPage
 from agent_api.database import DatabaseOf, Transaction
 from agent_api.documentation import documented
@@ -31,6 +38,7 @@ EVENT_EXAMPLE = {
 }
 SIDE_EXAMPLE = {"purchases": 12, "paid_minor": 9000, "refunded_minor": 500, "disputed": 0, "tokens": 2150}
 RECONCILIATION_EXAMPLE: dict[str, Any] = {
+    "is_running": False,
     "last_run": {
         "started_at": "2026-11-21T10:20:00Z",
         "finished_at": "2026-11-21T10:20:02Z",
@@ -57,7 +65,27 @@ RECONCILIATION_EXAMPLE: dict[str, Any] = {
     "last_failure": None,
     "events_by_status": {"applied": 240, "ignored": 17},
     "purchases_by_status": {"paid": 120, "expired": 31},
-    "flagged_payments": [],
+    "flagged_payments": [
+        {
+            "payment_intent_id": "pi_3Qx...",
+            "reason": "second_payment",
+            "raised_at": "2026-11-21T10:16:13Z",
+            "purchase_id": "3f0c3d52-91f5-4d0f-8d2d-3a0c5b7e9a10",
+            "user_id": "0c9a3f0e-6d8e-4a53-9d3e-0a8f5c7b2d11",
+            "tier": "tier_1",
+            "status": "paid",
+            "tokens_undelivered": 0,
+        }
+    ],
+}
+ACKNOWLEDGED_EXAMPLE = {
+    "payment_intent_id": "pi_3Qx...",
+    "reason": "second_payment",
+    "purchase_id": "3f0c3d52-91f5-4d0f-8d2d-3a0c5b7e9a10",
+    "raised_at": "2026-11-21T10:16:13Z",
+    "closed_at": "2026-11-21T11:02:40Z",
+    "acknowledged_by": "0c9a3f0e-6d8e-4a53-9d3e-0a8f5c7b2d12",
+    "note": "refunded in the Dashboard",
 }
 
 
@@ -109,3 +137,41 @@ async def reapply_stripe_event(
 async def get_reconciliation(admin: CurrentAdmin, connection: Transaction) -> ReconciliationRead:
     """Return the newest reports and what waits for an operator."""
     return await reconciliation.get_reconciliation(connection)
+
+
+@router.post(
+    "/reconciliation",
+    summary="Compare with Stripe now",
+    status_code=202,
+    responses=documented(
+        Forbidden, ReconciliationRunning, BillingUnavailable, example={"status": "started"}, status=202
+    ),
+)
+async def start_reconciliation(
+    admin: CurrentAdmin,
+    billing: BillingOf,
+    days: Annotated[int | None, Query(ge=1, le=3650, description="Empty: from the first purchase on.")] = None,
+) -> StartedRead:
+    """Begin a full comparison, which repairs what it can. Its report is the next `last_run`."""
+    try:
+        await billing.reconciler.start(days=days)
+    except LeaseLost:
+        raise ReconciliationRunning from None
+    return StartedRead()
+
+
+@router.post(
+    "/payment-flags/{payment_intent_id}/acknowledge",
+    summary="Acknowledge a flagged payment",
+    responses=documented(Forbidden, FlagNotFound, example=ACKNOWLEDGED_EXAMPLE),
+)
+async def acknowledge_payment_flag(
+    payment_intent_id: Annotated[str, Path(max_length=255)],
+    body: AcknowledgementWrite,
+    admin: CurrentAdmin,
+    connection: Transaction,
+) -> AcknowledgedFlag:
+    """Record that this payment was dealt with, by whom and when. It is not raised again; no money or token moves."""
+    return await reconciliation.acknowledge_flag(
+        connection, payment_intent_id=payment_intent_id, admin_id=admin.id, note=body.note
+    )

@@ -5,13 +5,14 @@ from datetime import datetime
 from typing import Any
 from uuid import UUID
 
-from agent_api.billing import reconcile_queries
+from agent_api.billing import flag_queries, reconcile_queries
 from agent_api.billing.client import NoSuchObject, StripeGateway, read_object
 from agent_api.billing.facts import paid_at_of
+from agent_api.billing.flag_queries import FlagState
 from agent_api.billing.marks import Marks, metadata_in, uuid_in
 from agent_api.billing.objects import Charge, PaymentIntent
 from agent_api.billing.observation import observe
-from agent_api.billing.reconcile_queries import FlagState, KnownPurchase
+from agent_api.billing.reconcile_queries import KnownPurchase
 from agent_api.billing.repairs import Repairs
 from agent_api.billing.report import Difference, Report
 from agent_api.billing.sides import PaymentSide, differences, is_credited, our_side, stripe_side
@@ -72,7 +73,7 @@ class Comparison:
                 purchase_ids=[found for intent in intents if (found := uuid_in(intent.metadata, "purchase_id"))],
             )
         async with self._database.statement() as connection:
-            flags = await reconcile_queries.find_flags(connection, payment_intent_ids=ids)
+            flags = await flag_queries.find_flags(connection, payment_intent_ids=ids)
         by_payment = {purchase.payment_intent_id: purchase for purchase in known}
         by_id = {purchase.id: purchase for purchase in known}
         for intent in intents:

@@ -40,6 +40,19 @@ class EventNotFound(AppError):
     status_code, code, default_message = 404, "event_not_found", "This event is not known here."
 
 
+class FlagNotFound(AppError):
+    """No payment of this id was ever flagged."""
+
+    status_code, code, default_message = 404, "flag_not_found", "This payment was not flagged."
+
+
+class ReconciliationRunning(AppError):
+    """One at a time, whichever replica is at it."""
+
+    status_code, code = 409, "reconciliation_running"
+    default_message = "A reconciliation is running. Its report will be there shortly."
+
+
 class ReconciliationNeverRan(AppError):
     """There is no report yet."""
 

@@ -16,6 +16,7 @@ from agent_api.errors import AppError
 log = structlog.stdlib.get_logger(__name__)
 
 ASK_AGAIN_SECONDS = 0.5
+RECONCILIATION = "billing_reconciliation"
 
 
 class LeaseLost(Exception):

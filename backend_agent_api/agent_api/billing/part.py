@@ -42,12 +42,16 @@ async def open_billing(
     async with open_gateway(settings) as gateway:
         marks = Marks.of_installation(settings)
         inbox = Inbox(database, Effects(database, gateway, marks), balance_changed)
-        yield Billing(
-            checkout=Checkout(database, gateway, settings),
-            inbox=inbox,
-            reconciler=Reconciler(database, gateway, inbox, marks, settings, balance_changed),
-            webhook_secrets=tuple(split_secrets(settings.stripe_webhook_secret)),
-        )
+        reconciler = Reconciler(database, gateway, inbox, marks, settings, balance_changed)
+        try:
+            yield Billing(
+                checkout=Checkout(database, gateway, settings),
+                inbox=inbox,
+                reconciler=reconciler,
+                webhook_secrets=tuple(split_secrets(settings.stripe_webhook_secret)),
+            )
+        finally:
+            await reconciler.stop()
 
 
 @asynccontextmanager

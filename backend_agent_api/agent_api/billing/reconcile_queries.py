@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
-from typing import Any, Literal
+from typing import Any
 from uuid import UUID
 
 import asyncpg
@@ -11,9 +11,6 @@ import asyncpg
 from agent_api.database import Connection
 
 BATCH = 200
-LISTED_MAX = 100
-
-FlagState = Literal["open", "closed", "acknowledged"]
 
 
 @dataclass(frozen=True)
@@ -78,6 +75,15 @@ async def acquire_lease(connection: Connection, *, name: str, holder: UUID, seco
 async def release_lease(connection: Connection, *, name: str, holder: UUID) -> None:
     """Let others take it at once."""
     await connection.execute("delete from public.job_leases where name = $1 and holder = $2", name, holder)
+
+
+async def is_lease_held(connection: Connection, *, name: str) -> bool:
+    """Whether some replica is at this job."""
+    held: bool = await connection.fetchval(
+        "select exists (select from public.job_leases as l where l.name = $1 and l.expires_at > clock_timestamp())",
+        name,
+    )
+    return held
 
 
 async def start_run(connection: Connection, *, is_full: bool) -> int:
@@ -188,23 +194,6 @@ async def find_known(
     return [KnownPurchase(**dict(row)) for row in rows]
 
 
-async def find_flags(connection: Connection, *, payment_intent_ids: Sequence[str]) -> dict[str, FlagState]:
-    """Which of these payments were flagged, and what became of it."""
-    rows = await connection.fetch(
-        """
-        select f.payment_intent_id, case
-            when f.acknowledged_by is not null then 'acknowledged'
-            when f.closed_at is not null then 'closed'
-            else 'open'
-        end as state
-        from public.payment_flags as f
-        where f.payment_intent_id = any($1::text[])
-        """,
-        list(payment_intent_ids),
-    )
-    return {row["payment_intent_id"]: row["state"] for row in rows}
-
-
 async def list_paid(
     connection: Connection,
     *,
@@ -278,19 +267,3 @@ async def count_by_status(connection: Connection) -> tuple[dict[str, int], dict[
     for row in rows:
         found[row["what"]][row["status"]] = row["number"]
     return found["events"], found["purchases"]
-
-
-async def list_flagged(connection: Connection) -> list[asyncpg.Record]:
-    """Payments that wait for an operator, newest first."""
-    return await connection.fetch(
-        """
-        select
-            f.payment_intent_id, f.reason, f.raised_at, f.purchase_id, p.user_id, p.tier, p.status, p.tokens_undelivered
-        from public.payment_flags as f
-        left join public.purchases as p on p.id = f.purchase_id
-        where f.closed_at is null
-        order by f.raised_at desc, f.payment_intent_id
-        limit $1
-        """,
-        LISTED_MAX,
-    )

@@ -19,7 +19,7 @@ from agent_api.billing.catching_up import CatchingUp
 from agent_api.billing.client import StripeFailure, StripeGateway
 from agent_api.billing.comparison import Comparison
 from agent_api.billing.inbox import Inbox
-from agent_api.billing.lease import HeldLease, LeaseLost, job_lease
+from agent_api.billing.lease import RECONCILIATION, HeldLease, LeaseLost, job_lease
 from agent_api.billing.marks import Marks
 from agent_api.billing.packages import CURRENCY
 from agent_api.billing.reconcile_queries import LastRun
@@ -31,7 +31,6 @@ from agent_api.settings import Settings
 
 log = structlog.stdlib.get_logger(__name__)
 
-LEASE_NAME = "billing_reconciliation"
 FULL_EVERY = timedelta(hours=24)
 
 
@@ -53,11 +52,11 @@ class Reconciler:
         self._marks = marks
         self._settings = settings
         self._balance_changed = balance_changed
+        self._tasks: set[asyncio.Task[None]] = set()
 
     async def keep_reconciling(self) -> None:
         """Run whenever one is due, until cancelled."""
         while True:
-            # Replicas started together would otherwise ask for the lease together for ever.
             # Replicas must not ask for the lease in step: no secret hangs on this random number.
             await asyncio.sleep(self._settings.reconcile_interval_seconds * random.uniform(0.9, 1.1))  # noqa: S311
             try:
@@ -70,7 +69,7 @@ class Reconciler:
     async def reconcile_if_due(self) -> Report | None:
         """One run, unless one has just been. Raises LeaseLost, StripeFailure and database failures."""
         settings = self._settings
-        async with job_lease(self._database, name=LEASE_NAME, seconds=settings.reconcile_lease_seconds) as lease:
+        async with job_lease(self._database, name=RECONCILIATION, seconds=settings.reconcile_lease_seconds) as lease:
             last = await self._last_run()
             pause = timedelta(seconds=settings.reconcile_interval_seconds * 0.8)
             if last.started_at is not None and last.now - last.started_at < pause:
@@ -79,11 +78,40 @@ class Reconciler:
             hours = settings.reconcile_full_days * 24 if is_full else settings.reconcile_window_hours
             return await self._run(lease, last, is_full=is_full, since=last.now - timedelta(hours=hours))
 
-    async def reconcile_now(self, *, days: int | None, wait_seconds: float) -> Report:
+    async def start(self, *, days: int | None) -> None:
+        """Begin such a run and return; its report is read later. Raises LeaseLost where another goes on."""
+        begun: asyncio.Future[None] = asyncio.get_running_loop().create_future()
+        task = asyncio.create_task(self._run_by_itself(days, begun))
+        self._tasks.add(task)
+        task.add_done_callback(self._tasks.discard)
+        await begun
+
+    async def _run_by_itself(self, days: int | None, begun: asyncio.Future[None]) -> None:
+        try:
+            await self.reconcile_now(days=days, wait_seconds=0, begun=begun)
+        except Exception as error:
+            if not begun.done():
+                begun.set_exception(error)
+                return
+            # Whoever asked has gone; the report says it too.
+            log.warning("reconciliation_failed", exc_info=error)
+
+    async def stop(self) -> None:
+        """End what was started; the lease is given back."""
+        tasks = list(self._tasks)
+        for task in tasks:
+            task.cancel()
+        await asyncio.gather(*tasks, return_exceptions=True)
+
+    async def reconcile_now(
+        self, *, days: int | None, wait_seconds: float, begun: asyncio.Future[None] | None = None
+    ) -> Report:
         """A full run over so many days, None: from the first purchase on. Raises LeaseLost where another goes on."""
         seconds = self._settings.reconcile_lease_seconds
-        lease_of_job = job_lease(self._database, name=LEASE_NAME, seconds=seconds, wait_seconds=wait_seconds)
+        lease_of_job = job_lease(self._database, name=RECONCILIATION, seconds=seconds, wait_seconds=wait_seconds)
         async with lease_of_job as lease:
+            if begun is not None and not begun.done():  # Done already where whoever asked went away.
+                begun.set_result(None)
             last = await self._last_run()
             since = None if days is None else last.now - timedelta(days=days)
             return await self._run(lease, last, is_full=True, since=since)

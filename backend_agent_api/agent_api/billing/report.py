@@ -6,6 +6,8 @@ from uuid import UUID
 
 from pydantic import BaseModel, Field
 
+from agent_api.text import StorableText
+
 LISTED_MAX = 100
 
 
@@ -130,9 +132,34 @@ class PaymentFlag(BaseModel):
     tokens_undelivered: int | None
 
 
+class StartedRead(BaseModel):
+    """A run goes on; its report will be the newest."""
+
+    status: Literal["started"] = "started"
+
+
+class AcknowledgementWrite(BaseModel):
+    """What the operator did about it."""
+
+    note: StorableText = Field(default="", max_length=1000, description="For other operators; nobody else reads it.")
+
+
+class AcknowledgedFlag(BaseModel):
+    """A flagged payment that an operator has dealt with."""
+
+    payment_intent_id: str
+    reason: str
+    purchase_id: UUID | None
+    raised_at: datetime
+    closed_at: datetime
+    acknowledged_by: UUID = Field(description="Who was first.")
+    note: str | None
+
+
 class ReconciliationRead(BaseModel):
     """The newest runs, and what waits for an operator."""
 
+    is_running: bool
     last_run: RunRead
     last_full_run: RunRead | None
     last_failure: FailedRunRead | None = Field(description="Only when newer than last_run.")

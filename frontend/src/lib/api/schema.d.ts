@@ -588,7 +588,31 @@ export interface paths {
          */
         get: operations["get_reconciliation_api_admin_reconciliation_get"];
         put?: never;
-        post?: never;
+        /**
+         * Compare with Stripe now
+         * @description Begin a full comparison, which repairs what it can. Its report is the next `last_run`.
+         */
+        post: operations["start_reconciliation_api_admin_reconciliation_post"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/admin/payment-flags/{payment_intent_id}/acknowledge": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /**
+         * Acknowledge a flagged payment
+         * @description Record that this payment was dealt with, by whom and when. It is not raised again; no money or token moves.
+         */
+        post: operations["acknowledge_payment_flag_api_admin_payment_flags__payment_intent_id__acknowledge_post"];
         delete?: never;
         options?: never;
         head?: never;
@@ -599,6 +623,48 @@ export interface paths {
 export type webhooks = Record<string, never>;
 export interface components {
     schemas: {
+        /**
+         * AcknowledgedFlag
+         * @description A flagged payment that an operator has dealt with.
+         */
+        AcknowledgedFlag: {
+            /** Payment Intent Id */
+            payment_intent_id: string;
+            /** Reason */
+            reason: string;
+            /** Purchase Id */
+            purchase_id: string | null;
+            /**
+             * Raised At
+             * Format: date-time
+             */
+            raised_at: string;
+            /**
+             * Closed At
+             * Format: date-time
+             */
+            closed_at: string;
+            /**
+             * Acknowledged By
+             * Format: uuid
+             * @description Who was first.
+             */
+            acknowledged_by: string;
+            /** Note */
+            note: string | null;
+        };
+        /**
+         * AcknowledgementWrite
+         * @description What the operator did about it.
+         */
+        AcknowledgementWrite: {
+            /**
+             * Note
+             * @description For other operators; nobody else reads it.
+             * @default
+             */
+            note: string;
+        };
         /**
          * AnswerRead
          * @description The answer as an AI SDK UI message.
@@ -759,14 +825,17 @@ export interface components {
         };
         /**
          * Difference
-         * @description What the two sides still say differently after the repairs.
+         * @description What the two sides still say differently after the repairs, or what kept them from being compared.
          */
         Difference: {
             /** Payment Intent Id */
             payment_intent_id: string;
             /** Purchase Id */
             purchase_id: string | null;
-            /** Field */
+            /**
+             * Field
+             * @description error: this payment could not be compared; ours or stripe says why.
+             */
             field: string;
             /** Ours */
             ours: string;
@@ -1016,35 +1085,6 @@ export interface components {
             paid_minor: number;
         };
         /**
-         * FlaggedPurchase
-         * @description A purchase that waits for an operator.
-         */
-        FlaggedPurchase: {
-            /**
-             * Id
-             * Format: uuid
-             */
-            id: string;
-            /**
-             * User Id
-             * Format: uuid
-             */
-            user_id: string;
-            /** Tier */
-            tier: string;
-            /** Status */
-            status: string;
-            /** Reason */
-            reason: string;
-            /** Payment Intent Id */
-            payment_intent_id: string | null;
-            /**
-             * Updated At
-             * Format: date-time
-             */
-            updated_at: string;
-        };
-        /**
          * HealthRead
          * @description The process answers.
          */
@@ -1237,6 +1277,34 @@ export interface components {
             after: string;
         };
         /**
+         * PaymentFlag
+         * @description A payment that waits for an operator, and the purchase that it belongs to or claims to pay.
+         */
+        PaymentFlag: {
+            /** Payment Intent Id */
+            payment_intent_id: string;
+            /** Reason */
+            reason: string;
+            /**
+             * Raised At
+             * Format: date-time
+             */
+            raised_at: string;
+            /**
+             * Purchase Id
+             * @description Null: it has no tie to any purchase.
+             */
+            purchase_id: string | null;
+            /** User Id */
+            user_id: string | null;
+            /** Tier */
+            tier: string | null;
+            /** Status */
+            status: string | null;
+            /** Tokens Undelivered */
+            tokens_undelivered: number | null;
+        };
+        /**
          * PipelineRead
          * @description What a worker last did for one source.
          */
@@ -1398,6 +1466,8 @@ export interface components {
          * @description The newest runs, and what waits for an operator.
          */
         ReconciliationRead: {
+            /** Is Running */
+            is_running: boolean;
             last_run: components["schemas"]["RunRead"];
             last_full_run: components["schemas"]["RunRead"] | null;
             /** @description Only when newer than last_run. */
@@ -1411,10 +1481,10 @@ export interface components {
                 [key: string]: number;
             };
             /**
-             * Flagged Purchases
-             * @description The newest hundred.
+             * Flagged Payments
+             * @description The newest hundred that no operator has acknowledged.
              */
-            flagged_purchases: components["schemas"]["FlaggedPurchase"][];
+            flagged_payments: components["schemas"]["PaymentFlag"][];
         };
         /**
          * Repair
@@ -1506,6 +1576,13 @@ export interface components {
             flagged: components["schemas"]["Flagged"];
             /**
              * @default {
+             *       "purchases": 0,
+             *       "tokens": 0
+             *     }
+             */
+            undelivered: components["schemas"]["Undelivered"];
+            /**
+             * @default {
              *       "listed": 0,
              *       "applied": 0,
              *       "failed": 0
@@ -1579,6 +1656,18 @@ export interface components {
              * @default 0
              */
             tokens: number;
+        };
+        /**
+         * StartedRead
+         * @description A run goes on; its report will be the newest.
+         */
+        StartedRead: {
+            /**
+             * Status
+             * @default started
+             * @constant
+             */
+            status: "started";
         };
         /**
          * StopRead
@@ -1791,6 +1880,22 @@ export interface components {
             request_id?: string | null;
             /** Parent Id */
             parent_id?: string | null;
+        };
+        /**
+         * Undelivered
+         * @description Tokens that were paid and whose account is deleted; an operator gives the money back.
+         */
+        Undelivered: {
+            /**
+             * Purchases
+             * @default 0
+             */
+            purchases: number;
+            /**
+             * Tokens
+             * @default 0
+             */
+            tokens: number;
         };
         /**
          * UnpaidSums
@@ -4787,6 +4892,7 @@ export interface operations {
                 content: {
                     /**
                      * @example {
+                     *       "is_running": false,
                      *       "last_run": {
                      *         "started_at": "2026-11-21T10:20:00Z",
                      *         "finished_at": "2026-11-21T10:20:02Z",
@@ -4823,6 +4929,10 @@ export interface operations {
                      *             "payments": 0,
                      *             "paid_minor": 0
                      *           },
+                     *           "undelivered": {
+                     *             "purchases": 0,
+                     *             "tokens": 0
+                     *           },
                      *           "events": {
                      *             "listed": 14,
                      *             "applied": 1,
@@ -4843,7 +4953,18 @@ export interface operations {
                      *         "paid": 120,
                      *         "expired": 31
                      *       },
-                     *       "flagged_purchases": []
+                     *       "flagged_payments": [
+                     *         {
+                     *           "payment_intent_id": "pi_3Qx...",
+                     *           "reason": "second_payment",
+                     *           "raised_at": "2026-11-21T10:16:13Z",
+                     *           "purchase_id": "3f0c3d52-91f5-4d0f-8d2d-3a0c5b7e9a10",
+                     *           "user_id": "0c9a3f0e-6d8e-4a53-9d3e-0a8f5c7b2d11",
+                     *           "tier": "tier_1",
+                     *           "status": "paid",
+                     *           "tokens_undelivered": 0
+                     *         }
+                     *       ]
                      *     }
                      */
                     "application/json": components["schemas"]["ReconciliationRead"];
@@ -4868,6 +4989,179 @@ export interface operations {
                 };
             };
             /** @description no_report */
+            404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorRead"];
+                };
+            };
+            /** @description invalid_request */
+            422: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorRead"];
+                };
+            };
+            /** @description internal_error */
+            500: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorRead"];
+                };
+            };
+            /** @description auth_unavailable, database_unavailable */
+            503: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorRead"];
+                };
+            };
+        };
+    };
+    start_reconciliation_api_admin_reconciliation_post: {
+        parameters: {
+            query?: {
+                /** @description Empty: from the first purchase on. */
+                days?: number | null;
+            };
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Successful Response */
+            202: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "status": "started"
+                     *     }
+                     */
+                    "application/json": components["schemas"]["StartedRead"];
+                };
+            };
+            /** @description unauthorized */
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorRead"];
+                };
+            };
+            /** @description forbidden */
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorRead"];
+                };
+            };
+            /** @description reconciliation_running */
+            409: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorRead"];
+                };
+            };
+            /** @description invalid_request */
+            422: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorRead"];
+                };
+            };
+            /** @description internal_error */
+            500: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorRead"];
+                };
+            };
+            /** @description billing_unavailable, auth_unavailable, database_unavailable */
+            503: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorRead"];
+                };
+            };
+        };
+    };
+    acknowledge_payment_flag_api_admin_payment_flags__payment_intent_id__acknowledge_post: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                payment_intent_id: string;
+            };
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["AcknowledgementWrite"];
+            };
+        };
+        responses: {
+            /** @description Successful Response */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "payment_intent_id": "pi_3Qx...",
+                     *       "reason": "second_payment",
+                     *       "purchase_id": "3f0c3d52-91f5-4d0f-8d2d-3a0c5b7e9a10",
+                     *       "raised_at": "2026-11-21T10:16:13Z",
+                     *       "closed_at": "2026-11-21T11:02:40Z",
+                     *       "acknowledged_by": "0c9a3f0e-6d8e-4a53-9d3e-0a8f5c7b2d12",
+                     *       "note": "refunded in the Dashboard"
+                     *     }
+                     */
+                    "application/json": components["schemas"]["AcknowledgedFlag"];
+                };
+            };
+            /** @description unauthorized */
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorRead"];
+                };
+            };
+            /** @description forbidden */
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorRead"];
+                };
+            };
+            /** @description flag_not_found */
             404: {
                 headers: {
                     [name: string]: unknown;
