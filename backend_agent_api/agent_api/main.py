@@ -21,6 +21,7 @@ from agent_api.chat import routes as chat_routes
 from agent_api.chat.part import open_chat
 from agent_api.database import open_database
 from agent_api.documents import routes as documents_routes
+from agent_api.documents.part import open_uploads, upload_body_limit
 from agent_api.errors import install_error_handlers
 from agent_api.logs import configure_logs, log_loop_failure
 from agent_api.middleware import BodyLimit, ErrorBoundary, RequestContext
@@ -84,6 +85,12 @@ async def _chat_part(app: FastAPI) -> AsyncGenerator[None]:
 
 
 @asynccontextmanager
+async def _uploads_part(app: FastAPI) -> AsyncGenerator[None]:
+    async with open_uploads(app.state.settings, app.state.database) as app.state.uploads:
+        yield
+
+
+@asynccontextmanager
 async def _billing_part(app: FastAPI) -> AsyncGenerator[None]:
     state = app.state
     async with running_billing(state.settings, state.database, state.balance_notifier.changed) as state.billing:
@@ -100,6 +107,7 @@ PARTS: tuple[Part, ...] = (
     _health_part,
     _live_balance_part,
     _billing_part,
+    _uploads_part,
     _chat_part,
 )
 ROUTERS = (
@@ -151,7 +159,7 @@ def create_app(settings: Settings) -> FastAPI:
             ),
             Middleware(ErrorBoundary),
             Middleware(Authentication),
-            Middleware(BodyLimit, max_bytes=settings.request_body_max_bytes),
+            Middleware(BodyLimit, max_bytes=settings.request_body_max_bytes, exceptions=[upload_body_limit(settings)]),
         ],
     )
     app.state.settings = settings

@@ -7,13 +7,15 @@ Pure ASGI: nothing here buffers a stream or moves a request to another task.
 import re
 import time
 import uuid
+from collections.abc import Sequence
+from dataclasses import dataclass
 
 import structlog
 from starlette.datastructures import Headers, MutableHeaders
 from starlette.exceptions import HTTPException
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-from agent_api.errors import MessageTooLarge, app_error_from_exception, error_response
+from agent_api.errors import AppError, MessageTooLarge, app_error_from_exception, error_response
 
 log = structlog.stdlib.get_logger("agent_api.access")
 
@@ -92,20 +94,34 @@ class ErrorBoundary:
             await error_response(known, request_id=scope["state"]["request_id"])(scope, receive, send)
 
 
+@dataclass(frozen=True)
+class BodyLimitOf:
+    """What one route accepts, where that is not what all others do. It reads its body itself."""
+
+    method: str
+    path: str
+    max_bytes: int
+    refusal: AppError
+
+
 class BodyLimit:
     """Refuse bodies over the limit, by their declared length or as they arrive."""
 
-    def __init__(self, app: ASGIApp, *, max_bytes: int) -> None:
+    def __init__(self, app: ASGIApp, *, max_bytes: int, exceptions: Sequence[BodyLimitOf] = ()) -> None:
         self._app = app
         self._max_bytes = max_bytes
+        self._exceptions = {(each.method, each.path): each for each in exceptions}
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] != "http":
             await self._app(scope, receive, send)
             return
+        path = str(scope["path"]).removeprefix(scope.get("root_path", ""))
+        exception = self._exceptions.get((scope["method"], path))
+        max_bytes = exception.max_bytes if exception else self._max_bytes
         declared = Headers(scope=scope).get("content-length", "")
-        if declared.isdecimal() and int(declared) > self._max_bytes:
-            raise MessageTooLarge
+        if declared.isdecimal() and int(declared) > max_bytes:
+            raise exception.refusal if exception else MessageTooLarge
         received_bytes = 0
 
         async def receive_counting() -> Message:
@@ -113,9 +129,9 @@ class BodyLimit:
             message = await receive()
             if message["type"] == "http.request":
                 received_bytes += len(message.get("body", b""))
-                if received_bytes > self._max_bytes:
+                if received_bytes > max_bytes:
                     # FastAPI lets only its own exception through while it reads a body.
-                    raise HTTPException(413)
+                    raise exception.refusal if exception else HTTPException(413)
             return message
 
         await self._app(scope, receive_counting, send)

@@ -129,6 +129,35 @@ class Settings(BaseSettings):
     """Empty: LLM_API_KEY, where both providers are the same."""
     embedding_model_choice: Annotated[str, Field(min_length=1)] = "text-embedding-3-small"
     embedding_timeout_seconds: Seconds = 30
+    query_embedding_deadline_seconds: Seconds = 5
+    """A question that has no vector by then is searched for by its words alone."""
+    rerank_base_url: HttpUrlOrEmpty = ""
+    """POST {base}/rerank, as Cohere, Jina and local servers understand it. Empty: the fused order stays."""
+    rerank_api_key: SecretStr = SecretStr("")
+    rerank_model: str = ""
+    rerank_deadline_seconds: Seconds = 3
+    """Passages that are not put in order by then stay as they are."""
+    rerank_candidates_max: Annotated[int, Field(ge=8, le=50)] = 24
+
+    upload_storage: Literal["postgres", "supabase"] = "postgres"
+    """Where new uploads are kept; older ones are read from where they are."""
+    upload_bucket: Annotated[str, Field(pattern=r"^[a-z0-9][a-z0-9._-]{1,61}[a-z0-9]$")] = "agent-uploads"
+    """Of this installation alone: files in it that the database does not know are removed."""
+    upload_file_max_bytes: Annotated[int, Field(gt=0, le=200 * 1024 * 1024)] = 20 * 1024 * 1024
+    uploads_per_user_max: Count = 200
+    upload_bytes_per_user_max: Count = 500 * 1024 * 1024
+    upload_receive_timeout_seconds: Seconds = 300
+    """How long one file may take to arrive."""
+    uploads_at_once_max: Count = 4
+    """Files that a process holds in memory at once; others wait."""
+    upload_wait_seconds: Seconds = 30
+    """How long they wait; then the answer is 503."""
+    storage_timeout_seconds: Seconds = 20
+    """One request to Supabase Storage."""
+    upload_sweep_interval_seconds: Seconds = 3600
+    """How often files in the bucket that no upload owns are looked for."""
+    upload_sweep_grace_seconds: Annotated[float, Field(ge=0)] = 3600
+    """Younger ones may belong to an upload that is being stored."""
 
     rate_limit_requests: Count = 5
     rate_limit_window_seconds: Count = 60
@@ -240,6 +269,8 @@ class _Together(BaseSettings):
     stripe_api_base: str = ""
     run_lease_seconds: str = "30"
     run_lease_renew_seconds: str = "10"
+    rerank_base_url: str = ""
+    rerank_model: str = ""
 
 
 def _problems_between(values: _Together) -> list[str]:
@@ -250,6 +281,8 @@ def _problems_between(values: _Together) -> list[str]:
         problems.append("STRIPE_API_BASE: must not be set together with a live STRIPE_SECRET_KEY")
     if values.stripe_api_base and values.environment == "production":
         problems.append("STRIPE_API_BASE: must not be set with ENVIRONMENT=production")
+    if values.rerank_base_url and not values.rerank_model:
+        problems.append("RERANK_MODEL: missing, RERANK_BASE_URL is set")
     try:
         if float(values.run_lease_renew_seconds) * 2 > float(values.run_lease_seconds):
             problems.append("RUN_LEASE_RENEW_SECONDS: must be at most half of RUN_LEASE_SECONDS")

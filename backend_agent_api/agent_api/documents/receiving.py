@@ -8,7 +8,8 @@ from typing import Any
 
 from fastapi import Request
 from starlette.datastructures import FormData, UploadFile
-from starlette.exceptions import HTTPException
+from starlette.formparsers import MultiPartException, MultiPartParser
+from starlette.requests import ClientDisconnect
 
 from agent_api.documents.errors import FileTooLarge, UnsupportedType, UploadTimedOut
 from agent_api.documents.kinds import FILE_EXTENSIONS, extension_of, is_something_else
@@ -65,20 +66,32 @@ async def read_upload(request: Request, limits: Limits) -> AsyncGenerator[Upload
     """
     if not request.headers.get("content-type", "").lower().startswith("multipart/form-data"):
         raise InvalidRequest("The body must be multipart/form-data.", field="body")
-    form = await _receive(request, limits)
+    parser = _FormParser(
+        request.headers, request.stream(), max_files=1, max_fields=FIELDS_MAX, max_part_size=FIELD_MAX_BYTES
+    )
     try:
-        yield await _check(form, limits)
+        yield await _check(await _receive(parser, limits), limits)
     finally:
-        await form.close()
+        parser.close()
 
 
-async def _receive(request: Request, limits: Limits) -> FormData:
+class _FormParser(MultiPartParser):
+    """Forgets what it wrote to disk also where the form broke off in the middle of a file."""
+
+    def close(self) -> None:
+        for file in self._files_to_close_on_error:
+            file.close()
+
+
+async def _receive(parser: _FormParser, limits: Limits) -> FormData:
     try:
         async with asyncio.timeout(limits.receive_seconds):
-            return await request.form(max_files=1, max_fields=FIELDS_MAX, max_part_size=FIELD_MAX_BYTES)
+            return await parser.parse()
     except TimeoutError:
         raise UploadTimedOut from None
-    except HTTPException as error:
+    except ClientDisconnect as error:
+        raise InvalidRequest("The upload broke off.", field="body") from error  # Nobody reads it any more.
+    except MultiPartException as error:
         raise InvalidRequest("The form could not be read: it holds one file and short fields.", field="body") from error
 
 

@@ -89,7 +89,7 @@ PASSAGE_EXAMPLE = {
     "document": {"id": DOCUMENT_ID, "title": "Rental contract", "url": None, "source": "upload"},
     "chunk_id": 812,
     "page": 4,
-    "heading_path": "Termination › Notice",
+    "heading_path": "Termination",
     "char_start": 8_210,
     "char_end": 8_245,
     "content": "The notice period is three months.",
