@@ -14,12 +14,13 @@ _SAFE = ("GET", "HEAD")
 class LoopbackOnly:
     """Refuses other peers, host names of other machines (a rebound DNS name) and forms of other sites."""
 
-    def __init__(self, app: ASGIApp) -> None:
+    def __init__(self, app: ASGIApp, name: str = "Stripe sandbox") -> None:
         self._app = app
+        self._name = name
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] == "http" and (fault := _fault(scope)) is not None:
-            await PlainTextResponse(f"The local Stripe sandbox refuses this: {fault}.\n", 403)(scope, receive, send)
+            await PlainTextResponse(f"The local {self._name} refuses this: {fault}.\n", 403)(scope, receive, send)
             return
         await self._app(scope, receive, send)
 
