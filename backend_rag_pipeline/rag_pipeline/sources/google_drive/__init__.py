@@ -1,0 +1,1 @@
+"""Google Drive as a source: the official client library, run in threads."""
