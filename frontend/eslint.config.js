@@ -3,7 +3,7 @@ import globals from "globals"
 import tseslint from "typescript-eslint"
 
 /** Imports flow one way: components, lib -> features -> app. No feature imports another; app composes them. */
-const features = ["auth", "billing", "chat", "profile", "tokens"]
+const features = ["auth", "billing", "chat", "documents", "profile", "tokens"]
 
 const noApp = { group: ["@/app/*", "**/app/*"], message: "Nothing imports from app; app composes the rest." }
 const noFeatures = { group: ["@/features/*", "**/features/*"], message: "components and lib know no feature." }

@@ -1,5 +1,6 @@
 import { router } from "@/app/router"
 import { ToastProvider } from "@/components/ui/toast"
+import { uploads } from "@/features/documents/upload-store"
 import { getSessionState, subscribeToSession } from "@/lib/auth/session"
 import { ApiError } from "@/lib/errors"
 import { QueryClient, QueryClientProvider } from "@tanstack/react-query"
@@ -22,7 +23,9 @@ const queryClient = new QueryClient({
 
 // Nothing of one person's may be shown to the next one.
 subscribeToSession(() => {
-  if (getSessionState().status === "signed-out") queryClient.clear()
+  if (getSessionState().status !== "signed-out") return
+  queryClient.clear()
+  uploads.clear()
 })
 
 export function App() {

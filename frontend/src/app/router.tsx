@@ -32,6 +32,8 @@ export const router = createBrowserRouter([
                   { path: "/c/:sessionId", element: null },
                 ],
               },
+              { path: "/documents", lazy: async () => ({ Component: (await import("@/app/documents-routes")).DocumentsRoute }) },
+              { path: "/documents/:documentId", lazy: async () => ({ Component: (await import("@/app/documents-routes")).DocumentRoute }) },
               { path: "/token-history", element: <TokenHistory /> },
               { path: "/purchase-tokens", element: <BuyRoute /> },
               { path: "/payment-success", element: <SuccessRoute /> },

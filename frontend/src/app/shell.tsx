@@ -4,6 +4,7 @@ import { Sheet } from "@/components/ui/dialog"
 import { clearIntent } from "@/features/billing/intent"
 import { clearDrafts } from "@/features/chat/draft"
 import { UNTITLED } from "@/features/chat/conversation-row"
+import { UploadWatch } from "@/features/documents/upload-watch"
 import { ProfileMenu } from "@/features/profile/profile-menu"
 import { BalanceBadge } from "@/features/tokens/balance-badge"
 import { BalanceProvider } from "@/features/tokens/balance-context"
@@ -18,6 +19,7 @@ import { useEffect, useState } from "react"
 import { Link, Outlet, useLocation, useMatch } from "react-router"
 
 const pageTitles: Record<string, string | undefined> = {
+  "/documents": "Documents",
   "/token-history": "Token history",
   "/purchase-tokens": "Buy tokens",
   "/payment-success": "Your purchase",
@@ -33,9 +35,12 @@ function useTitle(): string {
   const isElsewhere = sessionId !== undefined && lists.isSuccess && !lists.isFetching && !listed
   const { data } = useQuery({ ...conversationQuery(sessionId ?? ""), enabled: isElsewhere, retry: false })
   const title = page ?? (sessionId === undefined ? "" : ((listed ?? data)?.title ?? UNTITLED))
+  // A document's page knows its title.
+  const isOther = useMatch("/documents/:documentId") !== null
   useEffect(() => {
+    if (isOther) return
     document.title = title === "" ? productName : `${title} – ${productName}`
-  }, [title])
+  }, [title, isOther])
   // Those pages carry their title as a heading.
   return page === undefined ? title : ""
 }
@@ -76,6 +81,7 @@ export function Shell() {
                 <SquarePen />
               </Link>
             </IconButton>
+            <UploadWatch />
             <LowBalanceHint />
             <BalanceBadge />
             <ProfileMenu

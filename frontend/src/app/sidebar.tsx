@@ -1,7 +1,8 @@
 import { Logo } from "@/components/logo"
 import { Button } from "@/components/ui/button"
 import { ConversationList } from "@/features/chat/conversation-list"
-import { Archive, ArrowLeft, SquarePen } from "lucide-react"
+import { cn } from "@/lib/cn"
+import { Archive, ArrowLeft, Library, SquarePen } from "lucide-react"
 import { useState } from "react"
 import { Link, useMatch, useNavigate } from "react-router"
 
@@ -9,6 +10,7 @@ import { Link, useMatch, useNavigate } from "react-router"
 export function Sidebar({ onOpen }: { onOpen: () => void }) {
   const [isArchive, setIsArchive] = useState(false)
   const navigate = useNavigate()
+  const isOnDocuments = useMatch("/documents/*") !== null
   const openId = useMatch("/c/:sessionId")?.params.sessionId
   return (
     <>
@@ -21,6 +23,15 @@ export function Sidebar({ onOpen }: { onOpen: () => void }) {
         <Button asChild className="w-full justify-start px-3">
           <Link to="/" onClick={onOpen}>
             <SquarePen aria-hidden /> New chat
+          </Link>
+        </Button>
+        <Button
+          asChild
+          look="quiet"
+          className={cn("mt-1.5 w-full justify-start px-3", isOnDocuments && "bg-hover text-ink")}
+        >
+          <Link to="/documents" onClick={onOpen} aria-current={isOnDocuments ? "page" : undefined}>
+            <Library aria-hidden /> Documents
           </Link>
         </Button>
       </div>

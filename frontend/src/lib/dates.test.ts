@@ -1,4 +1,4 @@
-import { dayGroup, groupByDay } from "@/lib/dates"
+import { dayGroup, formatAgo, groupByDay } from "@/lib/dates"
 import { describe, expect, test } from "vitest"
 
 const now = new Date(2026, 2, 15, 0, 30)
@@ -29,4 +29,14 @@ test("groupByDay keeps the order and joins neighbours", () => {
     { label: "Today", items: moments.slice(0, 2) },
     { label: "Yesterday", items: moments.slice(2) },
   ])
+})
+
+test.each([
+  ["2026-03-10T12:00:00Z", "just now"],
+  ["2026-03-10T12:00:30Z", "just now"],
+  ["2026-03-10T11:58:10Z", "1 minute ago"],
+  ["2026-03-10T09:00:00Z", "3 hours ago"],
+  ["2026-03-08T11:00:00Z", "2 days ago"],
+])("%s is %s", (iso, words) => {
+  expect(formatAgo(iso, new Date("2026-03-10T12:00:00Z"))).toBe(words)
 })

@@ -36,6 +36,20 @@ export function formatMoment(iso: string): string {
   return new Date(iso).toLocaleString("en", { day: "numeric", month: "short", hour: "2-digit", minute: "2-digit" })
 }
 
+const AGO_STEPS: [unit: Intl.RelativeTimeFormatUnit, seconds: number][] = [
+  ["day", 86_400],
+  ["hour", 3_600],
+  ["minute", 60],
+]
+
+/** "3 minutes ago"; "just now" below one minute and for clocks that differ. */
+export function formatAgo(iso: string, now: Date = new Date()): string {
+  const seconds = (now.getTime() - new Date(iso).getTime()) / 1_000
+  const step = AGO_STEPS.find(([, length]) => seconds >= length)
+  if (!step) return "just now"
+  return new Intl.RelativeTimeFormat("en").format(-Math.floor(seconds / step[1]), step[0])
+}
+
 /** A day in full, for what is kept: 21 November 2026. */
 export function formatDate(iso: string): string {
   return new Date(iso).toLocaleDateString("en", { day: "numeric", month: "long", year: "numeric" })

@@ -1,6 +1,7 @@
 import { toCsv } from "@/features/tokens/csv"
 import { fetchTransactions, type TransactionFilter } from "@/lib/api/tokens"
 import type { Transaction } from "@/lib/api/types"
+import { saveFile } from "@/lib/save-file"
 
 const PAGE_SIZE = 100
 const ENTRIES_MAX = 50_000
@@ -32,11 +33,5 @@ export async function collectTransactions(
 
 /** Hands the entries to the browser as a file. */
 export function saveCsv(transactions: readonly Transaction[], name: string): void {
-  const url = URL.createObjectURL(new Blob([toCsv(transactions)], { type: "text/csv;charset=utf-8" }))
-  const link = document.createElement("a")
-  link.href = url
-  link.download = name
-  link.click()
-  // The browser has taken the file over by the next turn of its loop.
-  setTimeout(() => URL.revokeObjectURL(url), 0)
+  saveFile(new Blob([toCsv(transactions)], { type: "text/csv;charset=utf-8" }), name)
 }

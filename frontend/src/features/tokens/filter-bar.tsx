@@ -1,9 +1,9 @@
 import { Button } from "@/components/ui/button"
 import { Input } from "@/components/ui/field"
+import { Select } from "@/components/ui/select"
 import { ExportButton } from "@/features/tokens/export-button"
 import { isBackwards, isNarrowed, toTransactionFilter, type HistoryFilter } from "@/features/tokens/history-filter"
 import { filterWords } from "@/features/tokens/transaction-words"
-import { ChevronDown } from "lucide-react"
 import { useId } from "react"
 
 type FilterBarProps = { filter: HistoryFilter; onChange: (filter: HistoryFilter) => void }
@@ -34,22 +34,14 @@ export function FilterBar({ filter, onChange }: FilterBarProps) {
           <label htmlFor={`${id}-type`} className="mb-1 block text-sm text-ink-faint">
             Show
           </label>
-          <div className="relative">
-            <select
-              id={`${id}-type`}
-              value={filter.type}
-              onChange={(event) => onChange({ ...filter, type: event.target.value })}
-              className="h-9 w-full appearance-none rounded-lg border border-line-strong/70 bg-surface pr-8 pl-2.5 text-sm transition-colors hover:border-line-strong"
-            >
-              <option value="">Everything</option>
-              {filterWords.map(([type, words]) => (
-                <option key={type} value={type}>
-                  {words}
-                </option>
-              ))}
-            </select>
-            <ChevronDown aria-hidden className="pointer-events-none absolute top-2.5 right-2.5 size-4 text-ink-faint" />
-          </div>
+          <Select id={`${id}-type`} value={filter.type} onChange={(event) => onChange({ ...filter, type: event.target.value })}>
+            <option value="">Everything</option>
+            {filterWords.map(([type, words]) => (
+              <option key={type} value={type}>
+                {words}
+              </option>
+            ))}
+          </Select>
         </div>
         {day("from", "From")}
         {day("to", "To")}

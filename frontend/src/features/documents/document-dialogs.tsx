@@ -1,0 +1,85 @@
+import { Button } from "@/components/ui/button"
+import { ConfirmCancel, ConfirmDialog } from "@/components/ui/dialog"
+import { useDocumentActions } from "@/features/documents/use-document-actions"
+import type { Document } from "@/lib/api/types"
+import type { ReactNode } from "react"
+
+type DialogProps = { document: Document; onClose: () => void; onDone: () => void }
+
+type QuestionProps = {
+  title: string
+  description: string
+  keep: string
+  act: ReactNode
+  error: Error | null
+  onClose: () => void
+}
+
+function Question({ title, description, keep, act, error, onClose }: QuestionProps) {
+  return (
+    <ConfirmDialog
+      isOpen
+      onOpenChange={(isOpen) => {
+        if (!isOpen) onClose()
+      }}
+      title={title}
+      description={description}
+      actions={
+        <>
+          <ConfirmCancel asChild>
+            <Button>{keep}</Button>
+          </ConfirmCancel>
+          {act}
+        </>
+      }
+    >
+      {error ? (
+        <p role="alert" className="mt-3 text-sm text-danger">
+          {error.message}
+        </p>
+      ) : null}
+    </ConfirmDialog>
+  )
+}
+
+export function DeleteDialog({ document, onClose, onDone }: DialogProps) {
+  const { remove } = useDocumentActions()
+  const others = document.is_shared ? " for everyone" : ""
+  return (
+    <Question
+      title="Delete this document?"
+      description={`“${document.title}” and the uploaded file will be gone for good${others}. New answers no longer use it; answers already given stay.`}
+      keep="Keep it"
+      error={remove.error}
+      onClose={onClose}
+      act={
+        <Button look="danger" disabled={remove.isPending} onClick={() => remove.mutate(document, { onSuccess: onDone })}>
+          {remove.isPending ? "Deleting…" : "Delete"}
+        </Button>
+      }
+    />
+  )
+}
+
+export function ShareDialog({ document, onClose, onDone }: DialogProps) {
+  const { share } = useDocumentActions()
+  const isShared = !document.is_shared
+  return (
+    <Question
+      title={isShared ? "Share with everyone?" : "Stop sharing this document?"}
+      description={
+        isShared
+          ? `Everyone with an account here will be able to find and read “${document.title}”, and get answers from it.`
+          : `“${document.title}” will only be found and read by whoever uploaded it. Answers already given keep what they quote.`
+      }
+      keep={isShared ? "Keep it private" : "Keep it shared"}
+      error={share.error}
+      onClose={onClose}
+      act={
+        <Button look="primary" disabled={share.isPending} onClick={() => share.mutate({ document, isShared }, { onSuccess: onDone })}>
+          {isShared ? "Share" : "Stop sharing"}
+        </Button>
+      }
+    />
+  )
+}
