@@ -42,16 +42,18 @@ STEPS = st.one_of(
     st.tuples(st.just("deliver"), st.integers(0, 2**32), st.integers(1, 3), st.floats(0, 1)),
     st.tuples(st.just("deliver_and_crash"), st.integers(0, 2**32), st.integers(1, 3), st.floats(0, 1)),
     st.tuples(st.just("reconcile")),
+    st.tuples(st.just("delete_account")),
 )
 
 
 @dataclass
 class Story:
-    """One person's dealings."""
+    """One person's dealings, under one account after the other."""
 
     shops: tuple[Shop, Shop]
     user_id: UUID
     purchases: list[UUID] = field(default_factory=list[UUID])
+    of_deleted: set[UUID] = field(default_factory=set[UUID])
     refunds: list[str] = field(default_factory=list[str])
     disputes: list[str] = field(default_factory=list[str])
     inbox: list[dict[str, Any]] = field(default_factory=list[dict[str, Any]])
@@ -141,6 +143,12 @@ class Story:
         answers = await crash_during(self.shop.database, await self._deliveries(seed, copies, share))
         assert {answer.status_code for answer in answers} <= {200, 500, 503}
 
+    async def delete_account(self) -> None:
+        """What was bought can still be refunded, disputed, won, and paid late."""
+        await self.shop.database.delete_user(self.user_id)
+        self.of_deleted |= set(self.purchases)
+        self.user_id = await self.shop.database.add_user()
+
     async def reconcile(self) -> None:
         await self.assert_books_agree()
 
@@ -213,9 +221,30 @@ async def tell(shops: tuple[Shop, Shop], steps: list[tuple[Any, ...]]) -> None:
     # First without Stripe's help, then with: what was delivered is right by itself.
     await story.deliver(0, 1, 1.1)
     for purchase_id in story.purchases:
+        if purchase_id in story.of_deleted:
+            await check_purchase_of_deleted(shops[0], purchase_id)
+            continue
         purchase = await shops[0].purchase(story.user_id, purchase_id)
         assert (purchase["status"], purchase["tokens_credited"]) == ("paid", await tokens_due(shops[0], purchase))
     await story.assert_books_agree()
+
+
+async def check_purchase_of_deleted(shop: Shop, purchase_id: UUID) -> None:
+    """Settled to its facts, with nothing given to anybody since; what waits is flagged, and nothing else is."""
+    async with shop.database.connect() as connection:
+        row = await connection.fetchrow(
+            """
+            select p.id, p.pack_tokens as tokens, p.status, p.tokens_settled, p.flagged_reason,
+                p.tokens_undelivered - p.tokens_short as unmoved,
+                coalesce((select sum(t.tokens) from public.transactions as t where t.purchase_id = p.id), 0) as moved
+            from public.purchases as p where p.id = $1
+            """,
+            purchase_id,
+        )
+    assert row is not None
+    due = await tokens_due(shop, {"id": str(row["id"]), "tokens": row["tokens"]})
+    assert (row["status"], row["tokens_settled"], row["moved"] + row["unmoved"]) == ("paid", due, due)
+    assert row["flagged_reason"] == ("account_deleted" if row["unmoved"] > 0 else None)
 
 
 async def tokens_due(shop: Shop, purchase: dict[str, Any]) -> int:

@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 import asyncio
+import json
+from pathlib import Path
+from typing import Any
 from uuid import UUID, uuid4
 
 import asyncpg
@@ -10,6 +13,8 @@ import pytest
 
 from local_stack.postgres.testing import Database
 
+SCRIPTS = Path(__file__).resolve().parents[2] / "sql"
+PERSONAL = ("Sample", "person@example.com", "1 Example Road", "4242", "203.0.113.7", "Sample & Sons")
 PAYMENT = "select * from public.record_payment($1, $2, 'tier_1', $3, 500, 'usd', false, now())"
 
 
@@ -99,3 +104,133 @@ async def test_an_account_takes_its_customer_along_and_leaves_the_books(database
         assert await connection.fetchval("select count(*) from public.stripe_customers") == 0
         assert await connection.fetchval("select status from public.purchases") == "paid"
         assert await connection.fetch("select * from public.audit_ledger()") == []
+
+
+# ----- What the inbox holds about people
+
+
+def event_of(event_id: str, **body: Any) -> dict[str, Any]:
+    """An event with what Stripe tells of a person, in the places where it does."""
+    person = {
+        "billing_details": {"name": "Sample", "email": "person@example.com", "address": {"line1": "1 Example Road"}},
+        "receipt_email": "person@example.com",
+        "customer_details": {"name": "Sample", "phone": "4242"},
+        "payment_method_details": {"card": {"last4": "4242", "fingerprint": "f"}},
+        "evidence": {"customer_name": "Sample", "customer_purchase_ip": "203.0.113.7"},
+        "a_field_of_tomorrow": ["Sample & Sons"],
+        "last_payment_error": {"code": "card_declined", "payment_method": {"card": {"last4": "4242"}}},
+        "refunds": {"data": [{"receipt": "Sample"}]},
+    }
+    event = {"id": event_id, "object": "event", "type": "t", "livemode": False, "created": 1, "api_version": "v"}
+    return {
+        **event,
+        "data": {"object": {"id": "pi_1", "status": "succeeded", "amount_received": 500, **person, **body}},
+    }
+
+
+async def keep(connection: asyncpg.Connection, event: dict[str, Any], action: str = "none", facts: str = "{}") -> None:
+    row = await connection.fetchrow(
+        "select * from public.apply_stripe_event($1, 't', false, 'v', now(), $2, $3, $4)",
+        *(event["id"], json.dumps(event), action, facts),
+    )
+    assert row is not None
+    assert row["status"] in ("applied", "ignored", "flagged")
+
+
+async def payload_of(connection: asyncpg.Connection, event_id: str) -> str:
+    return await connection.fetchval("select payload from public.stripe_events where id = $1", event_id)
+
+
+async def words_of(connection: asyncpg.Connection, event_id: str) -> set[str]:
+    """What an event still says about the person."""
+    payload = await payload_of(connection, event_id)
+    return {word for word in PERSONAL if word in payload}
+
+
+async def test_an_account_takes_along_what_events_hold_about_the_person(database: Database) -> None:
+    """By the payment, and by our metadata; also events that were ignored, and events that come afterwards."""
+    user_id, other_id, purchase_id = await database.add_user(), await database.add_user(), uuid4()
+    ours, others = {"metadata": {"user_id": str(user_id)}}, {"metadata": {"user_id": str(other_id)}}
+    async with database.connect() as connection:
+        await begin(connection, user_id, purchase_id)
+        await connection.execute(PAYMENT, purchase_id, user_id, "pi_1")
+        await keep(connection, event_of("evt_payment"))
+        await keep(connection, event_of("evt_refund", id="ch_1", payment_intent="pi_1"))
+        await keep(connection, event_of("evt_page", id="cs_1", **ours), "ignore")
+        await keep(connection, event_of("evt_other", id="cs_2", **others))
+        for event_id in ("evt_payment", "evt_refund", "evt_page", "evt_other"):
+            assert await words_of(connection, event_id) == set(PERSONAL)
+        await database.delete_user(user_id)
+        await keep(connection, event_of("evt_late", id="ch_1", payment_intent="pi_1"))
+        for event_id in ("evt_payment", "evt_refund", "evt_page", "evt_late"):
+            assert await words_of(connection, event_id) == set()
+        assert await words_of(connection, "evt_other") == set(PERSONAL)
+        # What the books are made of is there.
+        kept = json.loads(await payload_of(connection, "evt_payment"))
+        assert kept["data"]["object"] == {
+            "id": "pi_1",
+            "status": "succeeded",
+            "amount_received": 500,
+            "last_payment_error": {"code": "card_declined"},
+        }
+        assert kept["type"] == "t"
+        assert await connection.fetch("select * from public.audit_ledger()") == []
+
+
+@pytest.mark.parametrize("user_id", ["", "nobody", "7", "00000000-0000-0000-0000-00000000000g", None, ["a"], {"a": 1}])
+async def test_an_event_with_any_metadata_is_kept(database: Database, user_id: object) -> None:
+    async with database.connect() as connection:
+        await keep(connection, event_of("evt_1", metadata={"user_id": user_id}), "ignore")
+        await keep(connection, event_of("evt_2", metadata="text"), "ignore")
+        await keep(connection, {"id": "evt_3", "data": None}, "ignore")
+        assert await connection.fetchval("select count(*) from public.stripe_events where user_id is null") == 3
+
+
+async def test_an_account_deleted_while_its_event_arrives_leaves_nothing(database: Database) -> None:
+    user_id = await database.add_user()
+    event = event_of("evt_1", metadata={"user_id": str(user_id)})
+    async with database.connect() as receiving, database.connect("supabase_auth_admin") as deleting:
+        transaction = receiving.transaction()
+        await transaction.start()
+        await keep(receiving, event)
+        gone = asyncio.create_task(deleting.execute("delete from auth.users where id = $1", user_id))
+        await waiting(database)
+        await transaction.commit()
+        await gone
+        assert await words_of(receiving, "evt_1") == set()
+
+
+# ----- Flags
+
+
+async def test_two_operators_at_once_acknowledge_once(database: Database) -> None:
+    user_id, purchase_id, operators = await database.add_user(), uuid4(), (uuid4(), uuid4())
+    acknowledge = "select * from public.acknowledge_payment_flag('pi_2', $1, $2)"
+    async with database.connect() as first, database.connect() as second:
+        await begin(first, user_id, purchase_id)
+        for payment in ("pi_1", "pi_2"):
+            await first.execute(PAYMENT, purchase_id, user_id, payment)
+        transaction = first.transaction()
+        await transaction.start()
+        await first.execute(acknowledge, operators[0], "mine")
+        other = asyncio.create_task(second.fetchrow(acknowledge, operators[1], "yours"))
+        await waiting(database)
+        await transaction.commit()
+        row = await other
+        assert row is not None
+        assert (row["acknowledged_by"], row["note"]) == (operators[0], "mine")
+        assert (
+            await second.fetchrow("select * from public.acknowledge_payment_flag('pi_1', $1, '')", operators[0]) is None
+        )
+
+
+async def test_flags_of_before_get_their_rows_once(database: Database) -> None:
+    user_id, purchase_id = await database.add_user(), uuid4()
+    script = (SCRIPTS / "24-billing.sql").read_text()
+    async with database.connect() as connection:
+        await begin(connection, user_id, purchase_id)
+        await connection.execute("update public.purchases set status = 'flagged', flagged_reason = 'amount_mismatch'")
+        for _ in range(2):
+            await connection.execute(script)
+            rows = await connection.fetch("select payment_intent_id, reason, purchase_id from public.payment_flags")
+            assert [tuple(row) for row in rows] == [(str(purchase_id), "amount_mismatch", purchase_id)]
