@@ -1,0 +1,402 @@
+-- Ingestion: what the worker does to documents, each act one function. Only the worker's role calls them; they read
+-- and write schema queue, where nobody else has any right.
+
+alter table public.document_metadata
+add column if not exists source_identity text,
+add column if not exists indexing_run bigint not null default 0;
+comment on column public.document_metadata.source_identity is 'What stays when a file is renamed: its inode, say.';
+comment on column public.document_metadata.indexing_run is
+'Counts the attempts at indexing; only the latest may store, so that a worker that was thought dead changes nothing.';
+
+alter table public.document_rows
+add column if not exists table_name text;
+comment on column public.document_rows.table_name is 'The sheet the row is of; its columns stand in document_metadata.schema.';
+
+alter table public.rag_pipeline_state
+add column if not exists source_state jsonb not null default '{}',
+add column if not exists last_full_listing_at timestamptz,
+add column if not exists error_code text,
+add column if not exists error_message text,
+add column if not exists error_at timestamptz;
+comment on column public.rag_pipeline_state.source_state is
+'Where the source goes on; written only in the transaction that queues what was found.';
+comment on column public.rag_pipeline_state.error_message is 'Why the last look at the source failed, for an operator; null = it did not.';
+
+-- One look at a source, applied: documents added, changed, renamed and removed, their jobs queued, and only with them the
+-- state from which the next look goes on.
+create or replace function public.apply_source_listing(
+    p_pipeline_id text, p_pipeline_type text, p_holder uuid, p_files jsonb, p_removed text[], p_renames jsonb,
+    p_is_complete boolean, p_state jsonb
+) returns table (added integer, changed integer, renamed integer, removed integer)
+language plpgsql
+set search_path = ''
+as $$
+declare
+    v_added text[];
+    v_changed text[];
+    v_renamed integer;
+    v_removed integer;
+begin
+    -- The row stays locked until the end: whoever takes the lease over waits for this listing.
+    perform 1 from public.job_leases as l
+    where l.name = 'rag-sync:' || p_pipeline_id and l.holder = p_holder and l.expires_at > clock_timestamp()
+    for update;
+    if not found then
+        raise exception 'another replica syncs pipeline %', p_pipeline_id using errcode = 'AP409';
+    end if;
+
+    -- Documents of earlier versions bear their path or Drive id as id.
+    with former as (
+        select distinct on (f.key) f.key, m.id
+        from jsonb_to_recordset(p_files) as f (key text, aliases text[])
+        cross join unnest(f.aliases || f.key) as a (id)
+        join public.document_metadata as m on m.id = a.id
+        where m.pipeline_id is null and m.source <> 'upload'
+          and not exists (
+              select from public.document_metadata as o where o.pipeline_id = p_pipeline_id and o.source_key = f.key
+          )
+        order by f.key, m.created_at desc
+    )
+    update public.document_metadata as m set pipeline_id = p_pipeline_id, source_key = f.key, source = p_pipeline_type
+    from former as f
+    where m.id = f.id;
+
+    update public.document_metadata as m set source_key = r.new_key
+    from jsonb_to_recordset(p_renames) as r (old_key text, new_key text)
+    where m.pipeline_id = p_pipeline_id and m.source_key = r.old_key;
+    get diagnostics v_renamed = row_count;
+
+    select coalesce(array_agg(m.id), '{}') into v_changed
+    from jsonb_to_recordset(p_files) as f (key text, fingerprint text)
+    join public.document_metadata as m on m.pipeline_id = p_pipeline_id and m.source_key = f.key
+    where m.fingerprint is distinct from f.fingerprint
+      -- A pure rename keeps its content; whoever found it compared.
+      and not exists (
+          select from jsonb_to_recordset(p_renames) as r (new_key text) where r.new_key = f.key
+      );
+
+    update public.document_metadata as m set
+        title = case when m.title is not distinct from m.file_name or m.title is null then f.name else m.title end,
+        file_name = f.name, url = f.url, mime_type = coalesce(f.mime_type, m.mime_type), size_bytes = f.size_bytes,
+        fingerprint = f.fingerprint, source_identity = f.identity, source_modified_at = f.modified_at, updated_at = now()
+    from jsonb_to_recordset(p_files) as f (
+        key text, name text, mime_type text, size_bytes bigint, modified_at timestamptz, fingerprint text, url text, identity text
+    )
+    where m.pipeline_id = p_pipeline_id and m.source_key = f.key
+      and (m.file_name, m.url, m.fingerprint, m.source_identity) is distinct from (f.name, f.url, f.fingerprint, f.identity);
+
+    update public.document_metadata as m set attempts = 0, quarantined_at = null, error_code = null, error_message = null
+    where m.id = any(v_changed);
+
+    with inserted as (
+        insert into public.document_metadata (
+            id, title, url, source, pipeline_id, source_key, file_name, mime_type, size_bytes, fingerprint, source_identity,
+            source_modified_at, status
+        )
+        select gen_random_uuid()::text, f.name, f.url, p_pipeline_type, p_pipeline_id, f.key, f.name, f.mime_type, f.size_bytes,
+            f.fingerprint, f.identity, f.modified_at, 'pending'
+        from jsonb_to_recordset(p_files) as f (
+            key text, name text, mime_type text, size_bytes bigint, modified_at timestamptz, fingerprint text, url text, identity text
+        )
+        on conflict (pipeline_id, source_key) do nothing
+        returning id
+    )
+    select coalesce(array_agg(i.id), '{}') into v_added from inserted as i;
+
+    perform public.enqueue_document(d.id, 0) from unnest(v_added || v_changed) as d (id);
+
+    delete from public.document_metadata as m
+    where m.pipeline_id = p_pipeline_id and m.source_key = any(p_removed);
+    get diagnostics v_removed = row_count;
+
+    insert into public.rag_pipeline_state as s (
+        pipeline_id, pipeline_type, last_check_time, last_run, source_state, last_full_listing_at
+    ) values (p_pipeline_id, p_pipeline_type, now(), now(), p_state, case when p_is_complete then now() end)
+    on conflict (pipeline_id) do update set
+        pipeline_type = excluded.pipeline_type, last_check_time = excluded.last_check_time, last_run = excluded.last_run,
+        source_state = excluded.source_state,
+        last_full_listing_at = coalesce(excluded.last_full_listing_at, s.last_full_listing_at),
+        error_code = null, error_message = null, error_at = null, updated_at = now();
+    return query select cardinality(v_added), cardinality(v_changed), v_renamed, v_removed;
+end;
+$$;
+comment on function public.apply_source_listing(text, text, uuid, jsonb, text[], jsonb, boolean, jsonb) is
+'Applies in one transaction what a look at a source showed against what is known: p_files new or changed, p_removed gone, p_renames moved. '
+'p_is_complete: everything was listed. AP409 where p_holder does not hold the lease rag-sync:<pipeline>.';
+
+create or replace function public.record_source_failure(
+    p_pipeline_id text, p_pipeline_type text, p_code text, p_message text
+) returns void
+language sql
+set search_path = ''
+as $$
+    insert into public.rag_pipeline_state (pipeline_id, pipeline_type, last_check_time, error_code, error_message, error_at)
+    values (p_pipeline_id, p_pipeline_type, now(), p_code, p_message, now())
+    on conflict (pipeline_id) do update set
+        last_check_time = excluded.last_check_time, error_code = excluded.error_code, error_message = excluded.error_message,
+        error_at = excluded.error_at, updated_at = now();
+$$;
+comment on function public.record_source_failure(text, text, text, text) is
+'Notes why a look at the source failed; documents and the state to go on from stay as they are.';
+
+create or replace function public.begin_document_indexing(p_document_id text) returns table (
+    run bigint, owner_id uuid, title text, url text, source text, pipeline_id text, source_key text, file_name text,
+    mime_type text, content_hash text, index_version text, status text, attempts integer, upload_storage text, upload_path text
+)
+language plpgsql
+set search_path = ''
+as $$
+declare
+    v_status text;
+begin
+    select m.status into v_status from public.document_metadata as m where m.id = p_document_id for update;
+    return query
+    with begun as (
+        update public.document_metadata as m set status = 'indexing', indexing_run = m.indexing_run + 1, updated_at = now()
+        where m.id = p_document_id
+        returning m.*
+    )
+    select b.indexing_run, b.owner_id, b.title, b.url, b.source, b.pipeline_id, b.source_key, b.file_name, b.mime_type,
+        b.content_hash, b.index_version, v_status, b.attempts, u.storage, u.storage_path
+    from begun as b
+    left join public.uploads as u on u.document_id = b.id;
+end;
+$$;
+comment on function public.begin_document_indexing(text) is
+'Marks a document as being indexed and says what is known of it; no row: there is no such document any more.';
+
+-- A newer job may wait already (the file changed while it was indexed): then the document is not finished.
+create or replace function private.settled_status(p_document_id text, p_status text) returns text
+language sql
+set search_path = ''
+as $$
+    select case when exists (
+        select from queue.procrastinate_jobs as j
+        where j.queueing_lock = 'document:' || p_document_id and j.status = 'todo'
+    ) then 'pending' else p_status end;
+$$;
+comment on function private.settled_status(text, text) is 'The status after a job: pending where another one already waits.';
+
+create or replace function public.begin_document_replacement(p_document_id text, p_run bigint, p_space_ids integer[])
+returns table (owner_id uuid, title text, url text)
+language plpgsql
+set search_path = ''
+as $$
+declare
+    -- Chunks of earlier versions name no space: they count as the active one's.
+    v_with_null boolean := exists (
+        select from public.embedding_space as s where s.is_active and s.id = any(p_space_ids)
+    );
+begin
+    -- The lock makes owner and title those of the moment in which the chunks become visible.
+    return query
+    select m.owner_id, m.title, m.url from public.document_metadata as m
+    where m.id = p_document_id and m.indexing_run = p_run
+    for update;
+    if not found then
+        return;
+    end if;
+    delete from public.documents as d
+    where d.document_id = p_document_id
+      and (d.embedding_space_id = any(p_space_ids) or (v_with_null and d.embedding_space_id is null));
+    delete from public.document_rows as r where r.dataset_id = p_document_id;
+end;
+$$;
+comment on function public.begin_document_replacement(text, bigint, integer[]) is
+'First step of storing a document: locks it and takes its chunks of these spaces and its rows away. The caller adds the new ones in the same '
+'transaction. No row: the document was deleted, or a later attempt at it has begun, and nothing may be stored.';
+
+create or replace function public.finish_document_indexing(
+    p_document_id text, p_run bigint, p_status text, p_code text, p_message text, p_content_hash text, p_index_version text,
+    p_mime_type text, p_size_bytes bigint, p_schema text, p_chunk_count integer, p_page_count integer
+) returns boolean
+language plpgsql
+set search_path = ''
+as $$
+begin
+    update public.document_metadata as m set
+        status = private.settled_status(p_document_id, p_status), error_code = p_code, error_message = p_message,
+        attempts = 0, quarantined_at = null,
+        content_hash = p_content_hash, index_version = p_index_version, mime_type = coalesce(p_mime_type, m.mime_type),
+        size_bytes = coalesce(p_size_bytes, m.size_bytes), schema = p_schema, chunk_count = p_chunk_count,
+        page_count = p_page_count, indexed_at = now(), updated_at = now()
+    where m.id = p_document_id and m.indexing_run = p_run;
+    return found;
+end;
+$$;
+comment on function public.finish_document_indexing(
+    text, bigint, text, text, text, text, text, text, bigint, text, integer, integer
+) is 'Last step of storing a document: indexed, or not_indexed with the reason. False: a later attempt has begun.';
+
+create or replace function public.finish_document_unchanged(p_document_id text, p_run bigint, p_status text) returns boolean
+language plpgsql
+set search_path = ''
+as $$
+begin
+    update public.document_metadata as m set
+        status = private.settled_status(p_document_id, p_status), attempts = 0, quarantined_at = null,
+        error_code = case when p_status = 'not_indexed' then m.error_code end,
+        error_message = case when p_status = 'not_indexed' then m.error_message end, updated_at = now()
+    where m.id = p_document_id and m.indexing_run = p_run;
+    return found;
+end;
+$$;
+comment on function public.finish_document_unchanged(text, bigint, text) is
+'The content is what is indexed already: nothing to store. False: a later attempt has begun.';
+
+create or replace function public.record_document_failure(
+    p_document_id text, p_run bigint, p_code text, p_message text, p_retry_seconds double precision
+) returns integer
+language plpgsql
+set search_path = ''
+as $$
+declare
+    v_lock constant text := 'document:' || p_document_id;
+    v_attempts integer;
+    v_queue text;
+begin
+    update public.document_metadata as m set
+        status = private.settled_status(p_document_id, 'failed'), error_code = p_code, error_message = p_message,
+        attempts = m.attempts + 1, quarantined_at = case when p_retry_seconds is null then now() end, updated_at = now()
+    where m.id = p_document_id and m.indexing_run = p_run
+    returning m.attempts, public.document_queue(m.pipeline_id) into v_attempts, v_queue;
+    if found and p_retry_seconds is not null then
+        begin
+            perform queue.procrastinate_defer_jobs_v1(array[row(
+                v_queue, 'rag_pipeline.index_document', 0, v_lock, v_lock, jsonb_build_object('document_id', p_document_id),
+                clock_timestamp() + make_interval(secs => p_retry_seconds)
+            )::queue.procrastinate_job_to_defer_v1]);
+        exception when unique_violation then
+            null; -- A job waits already, and will try again sooner.
+        end;
+    end if;
+    return v_attempts;
+end;
+$$;
+comment on function public.record_document_failure(text, bigint, text, text, double precision) is
+'Notes why a document could not be indexed and queues the next attempt in p_retry_seconds; null: left alone until it changes. Chunks and rows '
+'stay. Returns how often it was tried in vain; null: deleted, or a later attempt has begun.';
+
+-- Jobs whose worker was killed, or lost its connection at the very end. One statement, whose conditions hold under the
+-- lock of the row: two replicas never give the same job back twice.
+create or replace function public.requeue_lost_jobs(
+    p_stalled_seconds double precision, p_worker_id bigint, p_lost_job_ids bigint[]
+) returns integer
+language plpgsql
+set search_path = ''
+as $$
+declare
+    v_job record;
+    v_count integer := 0;
+begin
+    for v_job in
+        select j.id from queue.procrastinate_jobs as j
+        where j.status = 'doing' and j.task_name = 'rag_pipeline.index_document' and (
+            j.worker_id is null
+            or (j.worker_id = p_worker_id and j.id = any(p_lost_job_ids))
+            or exists (
+                select from queue.procrastinate_workers as w
+                where w.id = j.worker_id and w.last_heartbeat < clock_timestamp() - make_interval(secs => p_stalled_seconds)
+            )
+        )
+        order by j.id
+        for update of j skip locked
+    loop
+        update queue.procrastinate_jobs as j set
+            status = 'todo', attempts = j.attempts + 1, scheduled_at = null, worker_id = null, abort_requested = false
+        where j.id = v_job.id;
+        -- It gave way to a newer job for the same document, which waits already.
+        delete from queue.procrastinate_jobs as j where j.id = v_job.id and j.status = 'aborted';
+        v_count := v_count + 1;
+    end loop;
+    return v_count;
+end;
+$$;
+comment on function public.requeue_lost_jobs(double precision, bigint, bigint[]) is
+'Gives back the jobs of workers not heard of for p_stalled_seconds, and those of the caller that it found it no longer works on.';
+
+create or replace function public.enqueue_forgotten_documents(p_pipeline_id text, p_limit integer) returns integer
+language sql
+set search_path = ''
+as $$
+    select count(*)::integer from (
+        select public.enqueue_document(m.id, 0)
+        from public.document_metadata as m
+        where (m.pipeline_id = p_pipeline_id or (m.pipeline_id is null and m.source = 'upload'))
+          and (m.status in ('pending', 'indexing') or (m.status = 'failed' and m.quarantined_at is null))
+          and not exists (
+              select from queue.procrastinate_jobs as j
+              where j.lock = 'document:' || m.id and j.status in ('todo', 'doing')
+          )
+        limit p_limit
+    ) as enqueued;
+$$;
+comment on function public.enqueue_forgotten_documents(text, integer) is
+'Queues what is unfinished and has no job: the queue was emptied by hand, say. Returns how many.';
+
+create or replace function public.enqueue_outdated_documents(
+    p_pipeline_id text, p_space_id integer, p_index_version text, p_limit integer
+) returns integer
+language sql
+set search_path = ''
+as $$
+    select count(*)::integer from (
+        select public.enqueue_document(m.id, -100)
+        from public.document_metadata as m
+        where (m.pipeline_id = p_pipeline_id or m.pipeline_id is null)
+          and m.status = 'indexed'
+          and (
+              -- Rows of earlier versions whose file is unknown have but their chunks, which may get other vectors.
+              ((m.pipeline_id is not null or m.source = 'upload') and m.index_version is distinct from p_index_version)
+              or (
+                  exists (select from public.documents as d where d.document_id = m.id)
+                  and not exists (
+                      select from public.documents as d where d.document_id = m.id and d.embedding_space_id = p_space_id
+                  )
+              )
+          )
+          and not exists (
+              select from queue.procrastinate_jobs as j
+              where j.lock = 'document:' || m.id and j.status in ('todo', 'doing')
+          )
+        limit p_limit
+    ) as enqueued;
+$$;
+comment on function public.enqueue_outdated_documents(text, integer, text, integer) is
+'Queues, behind everything else, documents that were indexed in another way or have no chunks in the space. Returns how many.';
+
+create or replace function public.count_documents_outside_space(p_space_id integer) returns integer
+language sql stable
+set search_path = ''
+as $$
+    select count(*)::integer
+    from public.document_metadata as m
+    where m.quarantined_at is null and m.status <> 'not_indexed'
+      and exists (
+          select from public.documents as d
+          where d.document_id = m.id and d.embedding_space_id is distinct from p_space_id
+      )
+      and not exists (
+          select from public.documents as d where d.document_id = m.id and d.embedding_space_id = p_space_id
+      );
+$$;
+comment on function public.count_documents_outside_space(integer) is
+'How many documents would be lost to search if the space became the active one now.';
+
+do $$
+declare
+    v_function regprocedure;
+begin
+    for v_function in
+        select p.oid from pg_catalog.pg_proc as p
+        where p.pronamespace in ('public'::regnamespace, 'private'::regnamespace) and p.proname in (
+            'apply_source_listing', 'record_source_failure', 'begin_document_indexing', 'begin_document_replacement',
+            'finish_document_indexing', 'finish_document_unchanged', 'record_document_failure', 'requeue_lost_jobs',
+            'enqueue_forgotten_documents', 'enqueue_outdated_documents', 'count_documents_outside_space',
+            'settled_status'
+        )
+    loop
+        execute format('revoke all on function %s from public, anon, authenticated, service_role', v_function);
+    end loop;
+end;
+$$;

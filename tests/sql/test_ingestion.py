@@ -1,0 +1,266 @@
+"""What the worker does to documents, as the database sees it."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Sequence
+from typing import Any
+from uuid import UUID, uuid4
+
+import asyncpg
+import pytest
+
+from local_stack.postgres.testing import Database
+
+PIPELINE = "local"
+SPACE_DIMENSIONS = 3
+
+
+def file(key: str, fingerprint: str = "1", aliases: Sequence[str] = (), **more: Any) -> dict[str, Any]:
+    name = key.rsplit("/", 1)[-1]
+    known: dict[str, Any] = {"key": key, "name": name, "fingerprint": fingerprint, "identity": f"inode of {key}"}
+    return known | {"aliases": list(aliases)} | more
+
+
+async def hold_lease(connection: asyncpg.Connection, pipeline_id: str = PIPELINE) -> UUID:
+    holder = uuid4()
+    await connection.execute("delete from public.job_leases")
+    await connection.fetchval("select public.acquire_job_lease($1, $2, 30)", f"rag-sync:{pipeline_id}", holder)
+    return holder
+
+
+async def apply(
+    connection: asyncpg.Connection,
+    holder: UUID,
+    files: Sequence[dict[str, Any]],
+    *,
+    removed: Sequence[str] = (),
+    renames: Sequence[tuple[str, str]] = (),
+    state: dict[str, Any] | None = None,
+) -> tuple[int, ...]:
+    row = await connection.fetchrow(
+        "select * from public.apply_source_listing($1, 'local', $2, $3, $4, $5, true, $6)",
+        PIPELINE,
+        holder,
+        json.dumps(list(files)),
+        list(removed),
+        json.dumps([{"old_key": old, "new_key": new} for old, new in renames]),
+        json.dumps(state or {}),
+    )
+    assert row is not None
+    return tuple(row.values())
+
+
+async def documents(connection: asyncpg.Connection) -> dict[str, asyncpg.Record]:
+    rows = await connection.fetch("select * from public.document_metadata")
+    return {row["source_key"] or row["id"]: row for row in rows}
+
+
+async def jobs(connection: asyncpg.Connection) -> list[tuple[str, str]]:
+    rows = await connection.fetch(
+        "select args ->> 'document_id' as id, status::text from queue.procrastinate_jobs order by procrastinate_jobs.id"
+    )
+    return [(row["id"], row["status"]) for row in rows]
+
+
+async def begin(connection: asyncpg.Connection, document_id: str) -> int:
+    run = await connection.fetchval("select run from public.begin_document_indexing($1)", document_id)
+    assert isinstance(run, int)
+    return run
+
+
+async def finish(connection: asyncpg.Connection, document_id: str, run: int) -> bool:
+    found = await connection.fetchval(
+        "select public.finish_document_indexing($1, $2, 'indexed', null, null, $3, '1', null, 5, null, 1, null)",
+        document_id,
+        run,
+        "0" * 64,
+    )
+    assert isinstance(found, bool)
+    return found
+
+
+async def test_a_listing_queues_what_is_new_together_with_the_state_that_follows_it(database: Database) -> None:
+    async with database.connect() as connection:
+        holder = await hold_lease(connection)
+        counts = await apply(connection, holder, [file("a.md"), file("sub/b.md")], state={"page": 7})
+        assert counts == (2, 0, 0, 0)
+        found = await documents(connection)
+        assert {key: row["status"] for key, row in found.items()} == {"a.md": "pending", "sub/b.md": "pending"}
+        assert found["sub/b.md"]["title"] == "b.md"
+        assert [status for _, status in await jobs(connection)] == ["todo", "todo"]
+        state = await connection.fetchval("select source_state from public.rag_pipeline_state")
+        assert json.loads(state) == {"page": 7}
+
+
+async def test_a_replica_without_the_lease_changes_nothing(database: Database) -> None:
+    async with database.connect() as connection:
+        await hold_lease(connection)
+        with pytest.raises(asyncpg.PostgresError) as raised:
+            await apply(connection, uuid4(), [file("a.md")])
+        assert raised.value.sqlstate == "AP409"
+        assert await documents(connection) == {}
+
+
+async def test_only_a_changed_mark_queues_a_known_file_again(database: Database) -> None:
+    async with database.connect() as connection:
+        holder = await hold_lease(connection)
+        await apply(connection, holder, [file("a.md"), file("b.md")])
+        await connection.execute("delete from queue.procrastinate_jobs")
+        await connection.execute(
+            "update public.document_metadata set status = 'failed', attempts = 6, quarantined_at = now()"
+        )
+        assert await apply(connection, holder, [file("a.md", "2"), file("b.md")]) == (0, 1, 0, 0)
+        found = await documents(connection)
+        assert await jobs(connection) == [(found["a.md"]["id"], "todo")]
+        assert (found["a.md"]["attempts"], found["a.md"]["quarantined_at"]) == (0, None)
+        assert found["b.md"]["quarantined_at"] is not None
+
+
+async def test_a_rename_keeps_the_document_and_queues_nothing(database: Database) -> None:
+    async with database.connect() as connection:
+        holder = await hold_lease(connection)
+        await apply(connection, holder, [file("a.md")])
+        before = (await documents(connection))["a.md"]["id"]
+        await connection.execute("delete from queue.procrastinate_jobs")
+        moved = file("sub/c.md", identity="inode of a.md")
+        assert await apply(connection, holder, [moved], renames=[("a.md", "sub/c.md")]) == (0, 0, 1, 0)
+        found = await documents(connection)
+        assert list(found) == ["sub/c.md"]
+        assert (found["sub/c.md"]["id"], found["sub/c.md"]["title"]) == (before, "c.md")
+        assert await jobs(connection) == []
+
+
+async def test_a_removed_file_takes_its_chunks_and_rows_along(database: Database) -> None:
+    async with database.connect() as connection:
+        holder = await hold_lease(connection)
+        await apply(connection, holder, [file("a.md"), file("b.md")])
+        for row in (await documents(connection)).values():
+            await connection.execute("insert into public.documents (document_id, content) values ($1, 'x')", row["id"])
+            await connection.execute("insert into public.document_rows (dataset_id) values ($1)", row["id"])
+        assert await apply(connection, holder, [], removed=["a.md"]) == (0, 0, 0, 1)
+        assert list(await documents(connection)) == ["b.md"]
+        assert await connection.fetchval("select count(*) from public.documents") == 1
+        assert await connection.fetchval("select count(*) from public.document_rows") == 1
+
+
+async def test_a_row_of_an_earlier_version_is_adopted_by_the_pipeline_that_lists_its_file(database: Database) -> None:
+    async with database.connect() as connection:
+        holder = await hold_lease(connection)
+        await connection.execute(
+            "insert into public.document_metadata (id) values ('./rag-documents/old.pdf'), ('other')"
+        )
+        listed = file("old.pdf", aliases=["./rag-documents/old.pdf"])
+        assert (await apply(connection, holder, [listed]))[0] == 0
+        found = await documents(connection)
+        assert found["old.pdf"]["id"] == "./rag-documents/old.pdf"
+        assert found["other"]["pipeline_id"] is None
+
+
+async def test_a_superseded_attempt_stores_nothing(database: Database) -> None:
+    async with database.connect() as connection:
+        await apply(connection, await hold_lease(connection), [file("a.md")])
+        document_id = (await documents(connection))["a.md"]["id"]
+        former = await begin(connection, document_id)
+        latest = await begin(connection, document_id)
+        replace = "select * from public.begin_document_replacement($1, $2, '{}')"
+        assert await connection.fetch(replace, document_id, former) == []
+        assert not await finish(connection, document_id, former)
+        assert len(await connection.fetch(replace, document_id, latest)) == 1
+
+
+async def test_a_document_that_changed_meanwhile_stays_pending(database: Database) -> None:
+    async with database.connect() as connection:
+        holder = await hold_lease(connection)
+        await apply(connection, holder, [file("a.md")])
+        document_id = (await documents(connection))["a.md"]["id"]
+        await connection.execute("update queue.procrastinate_jobs set status = 'doing'")
+        run = await begin(connection, document_id)
+        await apply(connection, holder, [file("a.md", "2")])
+        assert await finish(connection, document_id, run)
+        assert (await documents(connection))["a.md"]["status"] == "pending"
+
+
+async def test_a_failure_waits_for_its_next_attempt_and_a_final_one_does_not(database: Database) -> None:
+    async with database.connect() as connection:
+        await apply(connection, await hold_lease(connection), [file("a.md")])
+        document_id = (await documents(connection))["a.md"]["id"]
+        await connection.execute("delete from queue.procrastinate_jobs")
+        fail = "select public.record_document_failure($1, $2, 'embedding_unavailable', 'The model is away.', $3)"
+        run = await begin(connection, document_id)
+        assert await connection.fetchval(fail, document_id, run, 60.0) == 1
+        row = (await documents(connection))["a.md"]
+        assert (row["status"], row["attempts"], row["quarantined_at"]) == ("failed", 1, None)
+        assert await connection.fetchval("select scheduled_at > now() from queue.procrastinate_jobs")
+        await connection.execute("delete from queue.procrastinate_jobs")
+        run = await begin(connection, document_id)
+        assert await connection.fetchval(fail, document_id, run, None) == 2
+        assert (await documents(connection))["a.md"]["quarantined_at"] is not None
+        assert await jobs(connection) == []
+
+
+async def test_the_job_of_a_worker_that_died_is_given_back_once(database: Database) -> None:
+    async with database.connect() as connection:
+        await apply(connection, await hold_lease(connection), [file("a.md"), file("b.md")])
+        await connection.execute(
+            "insert into queue.procrastinate_workers (last_heartbeat) values (now() - interval '1 hour'), (now())"
+        )
+        dead, alive = [
+            row["id"] for row in await connection.fetch("select id from queue.procrastinate_workers order by 1")
+        ]
+        first, second = [
+            row["id"] for row in await connection.fetch("select id from queue.procrastinate_jobs order by 1")
+        ]
+        take = "update queue.procrastinate_jobs set status = 'doing', worker_id = $2 where id = $1"
+        await connection.execute(take, first, dead)
+        await connection.execute(take, second, alive)
+        again = "select public.requeue_lost_jobs(30, $1, $2)"
+        assert await connection.fetchval(again, alive, []) == 1
+        assert await connection.fetchval(again, alive, []) == 0
+        assert [status for _, status in await jobs(connection)] == ["todo", "doing"]
+        assert await connection.fetchval(again, alive, [second]) == 1
+
+
+async def test_a_lost_job_gives_way_to_a_newer_one_of_its_document(database: Database) -> None:
+    async with database.connect() as connection:
+        holder = await hold_lease(connection)
+        await apply(connection, holder, [file("a.md")])
+        await connection.execute("update queue.procrastinate_jobs set status = 'doing'")
+        await apply(connection, holder, [file("a.md", "2")])
+        assert [status for _, status in await jobs(connection)] == ["doing", "todo"]
+        assert await connection.fetchval("select public.requeue_lost_jobs(30, null, '{}')") == 1
+        assert [status for _, status in await jobs(connection)] == ["todo"]
+
+
+async def test_an_unfinished_document_without_a_job_is_queued_again(database: Database) -> None:
+    async with database.connect() as connection:
+        await apply(connection, await hold_lease(connection), [file("a.md"), file("b.md")])
+        await connection.execute("delete from queue.procrastinate_jobs where id = 1")
+        forgotten = "select public.enqueue_forgotten_documents($1, 10)"
+        assert await connection.fetchval(forgotten, PIPELINE) == 1
+        assert await connection.fetchval(forgotten, PIPELINE) == 0
+        assert len(await jobs(connection)) == 2
+
+
+async def test_a_new_space_lacks_what_only_another_space_holds(database: Database) -> None:
+    async with database.connect() as connection:
+        await apply(connection, await hold_lease(connection), [file("a.md"), file("b.md")])
+        old = await connection.fetchval("select public.ensure_embedding_space('old', $1)", SPACE_DIMENSIONS)
+        new = await connection.fetchval("select public.ensure_embedding_space('new', $1)", SPACE_DIMENSIONS)
+        add = "insert into public.documents (document_id, content, embedding_space_id) values ($1, 'x', $2)"
+        ids = [row["id"] for row in (await documents(connection)).values()]
+        for document_id in ids:
+            await connection.execute(add, document_id, old)
+        await connection.execute(add, ids[0], new)
+        await connection.execute("delete from queue.procrastinate_jobs")
+        await connection.execute("update public.document_metadata set status = 'indexed', index_version = '1'")
+        assert await connection.fetchval("select public.count_documents_outside_space($1)", new) == 1
+        outdated = "select public.enqueue_outdated_documents($1, $2, '1', 10)"
+        assert await connection.fetchval(outdated, PIPELINE, new) == 1
+        assert await jobs(connection) == [(ids[1], "todo")]
+        # The old space still serves: nothing of it may go.
+        assert await connection.fetchval("select public.drop_inactive_chunks(10)") == 0
+        await connection.execute(add, ids[1], new)
+        assert await connection.fetchval("select public.count_documents_outside_space($1)", new) == 0
+        await connection.execute("select public.activate_embedding_space($1)", new)
+        assert await connection.fetchval("select public.drop_inactive_chunks(10)") == 2
