@@ -1,7 +1,7 @@
 """The faults that earlier projects of this kind had, and the tests by which each of them cannot happen here.
 
-Each fault is named once, as people who know those projects would say it. A test is `path::name`; it must exist, and must
-not be skipped. Whoever renames or removes one is told here.
+Each fault is named once, as people who know those projects would say it. A test is `path::name`; it must exist and
+must not be skipped. Whoever renames or removes one is told here.
 """
 
 import ast
@@ -34,7 +34,7 @@ KNOWN_FAULTS: dict[str, list[str]] = {
     ],
     "no release of a token when the browser went away": [
         f"{API}/test_chat_turns.py::test_without_output_the_token_goes_back",
-        f"{API}/test_chat_attach.py::test_a_reader_that_leaves_at_once_finds_the_answer_on_return",
+        "tests/end_to_end/test_several_processes.py::test_a_reader_that_leaves_at_once_finds_the_answer_on_return",
     ],
     "refunds recorded as purchases": [
         f"{API}/test_billing_refunds.py::test_partial_refunds_take_back_what_they_paid_for",
