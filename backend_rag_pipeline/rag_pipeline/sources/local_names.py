@@ -1,0 +1,37 @@
+"""Names of local files: which are documents, and how any name becomes a key that Postgres can hold."""
+
+import os
+import re
+
+# What editors, browsers and office programs leave beside a document while it is being written.
+TEMPORARY_PREFIXES = (".", "~$", "~wrl", "#")
+TEMPORARY_SUFFIXES = (".part", ".partial", ".crdownload", ".download", ".tmp", ".temp", ".swp", ".swx", ".lock", "~")
+SYSTEM_FILES = frozenset({"thumbs.db", "desktop.ini"})
+_ESCAPED = re.compile(r"\\(?:x([0-9a-f]{2})|(\\))")
+
+
+def is_ignored(name: str) -> bool:
+    """Whether a file or folder of this name is never read: hidden, temporary or the system's."""
+    lower = name.lower()
+    return lower.startswith(TEMPORARY_PREFIXES) or lower.endswith(TEMPORARY_SUFFIXES) or lower in SYSTEM_FILES
+
+
+def key_of(relative_path: str) -> str:
+    """A path below the folder as valid text, different for different paths.
+
+    Bytes that are no UTF-8 (Python holds them as surrogates) become `\\xNN`, and a backslash becomes two.
+    """
+    return "".join(_escape(character) for character in relative_path)
+
+
+def path_of(key: str) -> str:
+    """The path that `key_of` made this key of."""
+    return _ESCAPED.sub(lambda match: "\\" if match[2] else os.fsdecode(bytes([int(match[1], 16)])), key)
+
+
+def _escape(character: str) -> str:
+    if character == "\\":
+        return "\\\\"
+    if "\udc80" <= character <= "\udcff":
+        return f"\\x{ord(character) - 0xDC00:02x}"
+    return character
