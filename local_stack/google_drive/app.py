@@ -1,9 +1,10 @@
 """The HTTP surface: Drive, the sign-in, and the controls."""
 
+import base64
 import json
 from collections.abc import Awaitable, Callable
 from typing import Any, TypeAlias
-from urllib.parse import parse_qsl, urlencode, urlsplit
+from urllib.parse import parse_qsl, unquote, urlencode, urlsplit
 
 from starlette.applications import Starlette
 from starlette.middleware import Middleware
@@ -95,13 +96,23 @@ def _guarded(drive: Drive, answer: Answer) -> Handle:
 
 def _token(drive: Drive) -> Handle:
     async def token(request: Request) -> Response:
-        form = dict(parse_qsl((await _body(request)).decode(errors="replace")))
+        form = _client_of(request) | dict(parse_qsl((await _body(request)).decode(errors="replace")))
         fault = drive.faults.take(request.url.path, form)
         if fault is not None and (failure := failing_response(fault)) is not None:
             return failure
         return JSONResponse(drive.sign_in.exchange(form, str(request.url)))
 
     return token
+
+
+def _client_of(request: Request) -> dict[str, str]:
+    """A client may name itself in the header instead of the body."""
+    kind, _, encoded = request.headers.get("authorization", "").partition(" ")
+    try:
+        id, _, secret = base64.b64decode(encoded).decode().partition(":")
+    except ValueError:
+        return {}
+    return {"client_id": unquote(id), "client_secret": unquote(secret)} if kind == "Basic" else {}
 
 
 def _consent(drive: Drive) -> Handle:

@@ -43,6 +43,8 @@ class FileError(SourceError):
     """One file could not be read; the others can."""
 
     code = "unreadable"
+    is_permanent = False
+    """Trying again is of no use before the file changes."""
 
 
 class FileGone(FileError):
@@ -55,6 +57,21 @@ class FileTooLarge(FileError):
     """The file is above the limit of the settings."""
 
     code = "too_large"
+    is_permanent = True
+
+
+class FileUnsupported(FileError):
+    """There is nothing in the file that could be indexed, and nothing wrong with it."""
+
+    code = "unsupported_type"
+    is_permanent = True
+
+
+class FileForbidden(FileError):
+    """The file may be seen and not be read."""
+
+    code = "forbidden"
+    is_permanent = True
 
 
 class FileNotStable(FileError):
@@ -132,7 +149,7 @@ class Source(Protocol):
         ...
 
     async def fetch(self, key: str) -> FetchedFile:
-        """Raises FileGone, FileTooLarge, FileNotStable, SourceUnavailable or AuthenticationError."""
+        """Raises a FileError, SourceUnavailable or AuthenticationError."""
         ...
 
     async def close(self) -> None:

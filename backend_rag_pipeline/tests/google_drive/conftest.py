@@ -33,7 +33,8 @@ async def make_source(drive: RunningDrive) -> AsyncGenerator[MakeSource]:
 
         def make(*, client: dict[str, Any] | None = None, **fields: Any) -> GoogleDriveSource:
             limits: dict[str, Any] = {"timeout_seconds": 10, "deadline_seconds": 30, "wait_initial_seconds": 0.01}
-            options = ClientOptions(api_endpoint=drive.url, **(limits | (client or {})))
+            limits["api_endpoint"] = drive.url
+            options = ClientOptions(**(limits | (client or {})))
             values: dict[str, Any] = {
                 "folder_id": "watched",
                 "credentials_json": drive.service_account_json(),

@@ -81,6 +81,17 @@ async def test_cycles_several_parents_and_shortcuts_lead_to_each_document_once(
     assert keys((await source.list_all()).files) == {"file", "far", "inside"}
 
 
+async def test_a_shortcut_that_cannot_be_followed_now_is_no_dead_one(
+    drive: RunningDrive, make_source: MakeSource
+) -> None:
+    source = make_source(client={"deadline_seconds": 0.3})
+    await drive.add("far", None, readers=[SERVICE_ACCOUNT])
+    await drive.add("shortcut", mime_type=SHORTCUT, target_id="far")
+    await drive.fault("user_rate_limit", path="/drive/v3/files/far", times=1000)
+    with pytest.raises(SourceUnavailable):
+        await source.list_all()
+
+
 async def test_shortcuts_can_be_left_alone(drive: RunningDrive, make_source: MakeSource) -> None:
     await drive.add("far", None, readers=[SERVICE_ACCOUNT])
     await drive.add("shortcut", mime_type=SHORTCUT, target_id="far")

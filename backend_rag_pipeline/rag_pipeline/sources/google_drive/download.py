@@ -7,27 +7,41 @@ from typing import Any
 from googleapiclient.http import MediaIoBaseDownload  # pyright: ignore[reportMissingTypeStubs] - the library has none
 
 from rag_pipeline.sources.google_drive.client import DriveClient
-from rag_pipeline.sources.google_drive.refusals import DriveRefusal, FileForbidden, FileUnsupported
+from rag_pipeline.sources.google_drive.refusals import DriveRefusal
 from rag_pipeline.sources.google_drive.wire import EXPORTS, DriveItem
 from rag_pipeline.sources.source import (
     FetchedFile,
     FileError,
+    FileForbidden,
     FileGone,
     FileNotStable,
     FileTooLarge,
+    FileUnsupported,
     SourceUnavailable,
 )
 
 _CHUNK_BYTES = 8 * 1024 * 1024
 _EXPORT_LIMIT = "exportSizeLimitExceeded"
+_HARMFUL = "cannotDownloadAbusiveFile"
 _FORBIDDEN = {
     "cannotDownloadFile": "Its owner does not allow downloads.",
-    "cannotDownloadAbusiveFile": "Google marks this file as harmful; it is not downloaded.",
     "cannotExportFile": "Its owner does not allow exports.",
     "domainPolicy": "The organisation's policy does not allow this account to download it.",
 }
 _NO_CONTENT = {"fileNotDownloadable", "fileNotExportable", "badRequest", "invalid"}
 _BUSY = {"downloadQuotaExceeded", "dailyLimitExceeded", "quotaExceeded"}
+
+
+class FileHarmful(FileForbidden):
+    """Google takes the file for malware or spam. It could be downloaded all the same; we do not."""
+
+    code = "harmful"
+
+
+class ExportTooLarge(FileTooLarge):
+    """Google exports its own documents up to 10 MB only."""
+
+    code = "export_too_large"
 
 
 class _Limited(io.BytesIO):
@@ -91,7 +105,7 @@ async def _exported(client: DriveClient, item: DriveItem, bytes_max: int) -> Fet
             raise _meaning(refusal) from None
         name = item.name if item.name.lower().endswith(export.extension) else item.name + export.extension
         return FetchedFile(name, export.mime_type, content, item.fingerprint)
-    raise FileTooLarge(
+    raise ExportTooLarge(
         "Google exports its documents up to 10 MB only, and this one is larger. Split it, use smaller images, or "
         "store it in Drive as an Office or PDF file."
     )
@@ -112,12 +126,16 @@ def _read(request: Any, bytes_max: int) -> bytes:
 
 def _meaning(refusal: DriveRefusal) -> FileError | SourceUnavailable:
     """What an answer about one file means for this file."""
-    if refusal.status in (404, 410) or refusal.reason in ("insufficientFilePermissions", "notFound"):
+    if refusal.is_rate_limit:
+        return refusal
+    if refusal.is_not_visible or refusal.status == 410:
         return FileGone("The file was deleted, or is not shared with this account any more.")
     if refusal.status == 403 and refusal.reason in _BUSY:
         return SourceUnavailable(f"Google Drive lets this file be downloaded again later ({refusal.reason}).")
     if refusal.status in (400, 403) and refusal.reason in _NO_CONTENT:
         return FileUnsupported("Google Drive holds no content for this file.")
+    if refusal.reason == _HARMFUL:
+        return FileHarmful("Google marks this file as malware or spam; it is not downloaded.")
     if refusal.status == 403:
         return FileForbidden(_FORBIDDEN.get(refusal.reason, f"Google Drive refuses the download ({refusal.reason})."))
     if refusal.status == 416:

@@ -134,8 +134,7 @@ async def _page(reader: Reader, log: str, place: str) -> Json:
     try:
         return await reader.client.call(request)
     except DriveRefusal as refusal:
-        # After a rate limit that lasts, the place is still good.
-        if refusal.status in _PLACE_LOST and "RateLimit" not in refusal.reason and "rateLimit" not in refusal.reason:
+        if refusal.status in _PLACE_LOST and not refusal.is_rate_limit:
             raise PlaceLost from None
         raise
 

@@ -15,7 +15,6 @@ _PAGE_SIZE = 1000
 _DRIVES_PAGE_SIZE = 100
 # An address above 2,048 characters would be sent in another way.
 _FOLDERS_PER_QUESTION = 20
-_NOT_VISIBLE = {403, 404}
 
 
 class Reader:
@@ -32,7 +31,7 @@ class Reader:
                 lambda service: service.files().get(fileId=id, fields=ITEM_FIELDS, supportsAllDrives=True)
             )
         except DriveRefusal as refusal:
-            if refusal.status in _NOT_VISIBLE:
+            if refusal.is_not_visible:
                 return None
             raise
         return _items([found])[0]
@@ -68,7 +67,7 @@ class Reader:
         try:
             await self.client.call(lambda service: service.drives().get(driveId=drive_id, fields="id"))
         except DriveRefusal as refusal:
-            if refusal.status in _NOT_VISIBLE:
+            if refusal.is_not_visible:
                 return False
             raise
         return True

@@ -9,10 +9,11 @@ import httplib2
 from google.auth.exceptions import GoogleAuthError, RefreshError, TransportError
 from googleapiclient.errors import HttpError  # pyright: ignore[reportMissingTypeStubs] - the library has none
 
-from rag_pipeline.sources.source import AuthenticationError, FileError, SourceUnavailable
+from rag_pipeline.sources.source import AuthenticationError, SourceUnavailable
 
 _RETRIED_STATUSES = {408, 429, 500, 502, 503, 504}
 _RETRIED_REASONS = {"rateLimitExceeded", "userRateLimitExceeded", "sharingRateLimitExceeded"}
+_NOT_VISIBLE_REASONS = {"insufficientFilePermissions", "appNotAuthorizedToFile", "notFound"}
 _API_DISABLED_REASONS = {"accessNotConfigured", "SERVICE_DISABLED"}
 _SCOPE_REASONS = {"insufficientPermissions", "ACCESS_TOKEN_SCOPE_INSUFFICIENT"}
 
@@ -33,17 +34,14 @@ class DriveRefusal(SourceUnavailable):
         self.status = status
         self.reason = reason
 
+    @property
+    def is_not_visible(self) -> bool:
+        """What was asked for does not exist, or this account may not see it. A rate limit is a 403 as well."""
+        return self.status == 404 or (self.status == 403 and self.reason in _NOT_VISIBLE_REASONS)
 
-class FileForbidden(FileError):
-    """The file may be seen but not downloaded."""
-
-    code = "forbidden"
-
-
-class FileUnsupported(FileError):
-    """The file has no content that can be downloaded."""
-
-    code = "unsupported_type"
+    @property
+    def is_rate_limit(self) -> bool:
+        return self.status == 429 or self.reason in _RETRIED_REASONS
 
 
 @dataclass(frozen=True)

@@ -79,8 +79,12 @@ class DriveItem:
 
     @property
     def fingerprint(self) -> str:
-        """Drive's `version` would also count views and sharing, and every export of an office format differs."""
-        return f"md5:{self.md5}" if self.md5 else f"modified:{self.modified}"
+        """Drive's `version` would also count views and sharing, and every export of an office format differs.
+
+        Permission to download counts: with it, a file that was refused is worth another attempt.
+        """
+        content = f"md5:{self.md5}" if self.md5 else f"modified:{self.modified}"
+        return content if self.can_download else f"{content}:locked"
 
     def as_source_file(self) -> SourceFile:
         return SourceFile(
