@@ -70,14 +70,18 @@ const components: Components = {
 const rehypePlugins = [defaultRehypePlugins.sanitize, defaultRehypePlugins.harden].filter((plugin) => plugin !== undefined)
 const pluginsWithMarks = [...rehypePlugins, rehypeMarks]
 
-/** Shows a numbered mark; `children` is how it reads where it means nothing. */
-export type MarkComponent = ComponentType<{ number: number; children: ReactNode }>
+/** Shows a numbered mark, which in the text stands behind a blank or not; `children` is how it reads where it means nothing. */
+export type MarkComponent = ComponentType<{ number: number; isSpaced: boolean; children: ReactNode }>
 
 /** What the tree holds for a mark: its number, and the address where the model made a link of it. */
 function asElement(Mark: MarkComponent) {
-  return function MarkElement({ number, href }: Record<string, unknown>) {
-    const label = typeof href === "string" ? <Link href={href}>{Number(number)}</Link> : `[${Number(number)}]`
-    return <Mark number={Number(number)}>{label}</Mark>
+  return function MarkElement({ number, href, isSpaced }: Record<string, unknown>) {
+    const label = typeof href === "string" ? <Link href={href}>{Number(number)}</Link> : `${isSpaced === true ? " " : ""}[${Number(number)}]`
+    return (
+      <Mark number={Number(number)} isSpaced={isSpaced === true}>
+        {label}
+      </Mark>
+    )
   }
 }
 

@@ -69,7 +69,7 @@ describe("rehypeMarks", () => {
 
   test("marks in a paragraph become elements", () => {
     expect(run(element("p", [text("so [1, 2]."), element("strong", [text("and [3]")])]))).toEqual([
-      element("p", [text("so "), mark(1), mark(2), text("."), element("strong", [text("and "), mark(3)])]),
+      element("p", [text("so"), mark(1, { isSpaced: true }), mark(2), text("."), element("strong", [text("and"), mark(3, { isSpaced: true })])]),
     ])
   })
 

@@ -40,8 +40,22 @@ export function citedNumbers(markdown: string): number[] {
   return [...new Set(splitMarks(prose).flatMap((piece) => (typeof piece === "string" ? [] : piece)))]
 }
 
-function markNode(number: number, href: string | null): Element {
-  return { type: "element", tagName: MARK_TAG, properties: { number, ...(href === null ? {} : { href }) }, children: [] }
+/** `details` says how the mark was written: as a link, or after a blank, which is left out so that it sits at its word. */
+function markNode(number: number, details: { href?: string; isSpaced?: boolean }): Element {
+  return { type: "element", tagName: MARK_TAG, properties: { number, ...details }, children: [] }
+}
+
+function replaceInText(text: string): Child[] {
+  const pieces = splitMarks(text)
+  return pieces.flatMap((piece, index): Child[] => {
+    if (typeof piece === "string") {
+      const value = index + 1 < pieces.length ? piece.replace(/ $/, "") : piece
+      return value === "" ? [] : [{ type: "text", value }]
+    }
+    const before = pieces[index - 1]
+    const isSpaced = typeof before === "string" && before.endsWith(" ")
+    return piece.map((number, place) => markNode(number, isSpaced && place === 0 ? { isSpaced } : {}))
+  })
 }
 
 /** The number a link consists of: models also write [1](address). */
@@ -55,16 +69,12 @@ const LEFT_ALONE = new Set(["code", "pre", "sup", MARK_TAG])
 
 function replaceIn(parent: Parent): void {
   parent.children = parent.children.flatMap((child): Child[] => {
-    if (child.type === "text") {
-      return splitMarks(child.value).flatMap((piece): Child[] =>
-        typeof piece === "string" ? [{ type: "text", value: piece }] : piece.map((number) => markNode(number, null)),
-      )
-    }
+    if (child.type === "text") return replaceInText(child.value)
     if (child.type !== "element" || LEFT_ALONE.has(child.tagName)) return [child]
     if (child.tagName === "a") {
       const number = numberOfLink(child)
       const { href } = child.properties
-      return number === null ? [child] : [markNode(number, typeof href === "string" ? href : null)]
+      return number === null ? [child] : [markNode(number, typeof href === "string" ? { href } : {})]
     }
     replaceIn(child)
     return [child]

@@ -16,7 +16,9 @@ const BODY = "min-h-0 flex-1 overflow-y-auto overscroll-contain px-5 py-5 scroll
 function Beside({ title, actions, onClose, children }: SidePanelProps) {
   const titleId = useId()
   const panel = useRef<HTMLElement>(null)
-  useEffect(() => panel.current?.focus(), [])
+  useEffect(() => {
+    panel.current?.focus()
+  }, [])
   const close = useEffectEvent(onClose)
   useEffect(() => {
     const onKey = (event: KeyboardEvent) => {

@@ -5,7 +5,7 @@ import { Dots } from "@/components/ui/spinner"
 import { BranchSwitcher } from "@/features/chat/branch-switcher"
 import { AnswerCitationsContext } from "@/features/chat/citation-context"
 import { CitationMark } from "@/features/chat/citation-mark"
-import { citationsOf, copyTextOf } from "@/features/chat/citations"
+import { citationsOf, copyTextOf, splitByUse } from "@/features/chat/citations"
 import { textOf, type ChatMessage } from "@/features/chat/messages"
 import { Sources } from "@/features/chat/sources"
 import { ToolActivity } from "@/features/chat/tool-activity"
@@ -52,16 +52,16 @@ function AnswerParts({ message, isLive }: { message: ChatMessage; isLive: boolea
 export function AssistantMessage({ message, isLive, isBusy, onRegenerate, onSwitch }: AssistantMessageProps) {
   const ending = endings[message.metadata?.status ?? ""]
   const isWaitingForText = isLive && message.parts.every((part) => !isToolUIPart(part)) && !hasVisibleText(message)
-  const citations = useMemo(() => citationsOf(message), [message])
+  const { cited, uncited } = useMemo(() => splitByUse(message, citationsOf(message)), [message])
   return (
     <article aria-label="Answer" aria-busy={isLive} data-live={isLive} className="group pt-2">
-      <AnswerCitationsContext value={citations}>
+      <AnswerCitationsContext value={cited}>
         <AnswerParts message={message} isLive={isLive} />
       </AnswerCitationsContext>
       {isWaitingForText ? <Dots className="h-7 text-ink-faint" /> : null}
       {isLive ? null : (
         <>
-          <Sources message={message} citations={citations} />
+          <Sources message={message} cited={cited} uncited={uncited} />
           {ending ? <p className="mt-3 text-sm text-ink-faint">{ending}</p> : null}
           <div className="mt-2 -ml-2 flex h-8 items-center gap-0.5">
             <CopyButton text={copyTextOf(message)} label="Copy answer" />

@@ -10,7 +10,7 @@ export type CitationView = {
 
 export const CitationViewContext = createContext<CitationView>({ activeChunkId: null, open: () => undefined })
 
-/** The passages of the answer around, for its marks. */
+/** The passages that the answer around cites, for its marks. */
 export const AnswerCitationsContext = createContext<readonly Citation[]>([])
 
 export function useCitationView(): CitationView {

@@ -5,16 +5,16 @@ import { cn } from "@/lib/cn"
 import { use } from "react"
 
 /** A numbered mark in an answer that opens the passage it stands for; text where there is no such passage. */
-export const CitationMark: MarkComponent = function CitationMark({ number, children }) {
-  const citations = use(AnswerCitationsContext)
+export const CitationMark: MarkComponent = function CitationMark({ number, isSpaced, children }) {
+  const cited = use(AnswerCitationsContext)
   const { activeChunkId, open } = useCitationView()
-  const citation = citations.find((one) => one.number === number)
+  const citation = cited.find((one) => one.number === number)
   if (!citation) return <>{children}</>
   const isActive = citation.chunkId === activeChunkId
   return (
     // The brackets are for whoever copies the text; the button draws the number itself.
     <span className="mark">
-      <span className="mark-bracket">[</span>
+      <span className="mark-bracket">{isSpaced ? " [" : "["}</span>
       <button
         type="button"
         data-citation={citation.chunkId}
@@ -23,7 +23,7 @@ export const CitationMark: MarkComponent = function CitationMark({ number, child
         aria-expanded={isActive}
         title={nameOf(citation)}
         className={cn("mark-number", isActive && "mark-number-active")}
-        onClick={() => open(citation, citations)}
+        onClick={() => open(citation, cited)}
       >
         {number}
       </button>

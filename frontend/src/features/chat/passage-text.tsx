@@ -21,8 +21,10 @@ function Around({ text, label }: { text: string; label: string }) {
 
 function Quoted({ text }: { text: string }) {
   const shown = useRef<HTMLQuoteElement>(null)
-  // Below a long context the passage itself is what is looked for.
-  useEffect(() => shown.current?.scrollIntoView({ block: "nearest" }), [])
+  useEffect(() => {
+    // Below a long context the passage itself is what is looked for.
+    void shown.current?.scrollIntoView({ block: "nearest" })
+  }, [])
   return (
     <blockquote ref={shown} aria-label="The passage" className="passage scroll-m-4 rounded-lg border-l-[3px] border-accent bg-accent-wash/60 px-4 py-3">
       <Markdown text={text} />

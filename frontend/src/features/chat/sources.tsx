@@ -1,5 +1,5 @@
 import { useCitationView } from "@/features/chat/citation-context"
-import { nameOf, splitByUse, webSourcesOf, type Citation, type WebSource } from "@/features/chat/citations"
+import { nameOf, webSourcesOf, type Citation, type WebSource } from "@/features/chat/citations"
 import type { ChatMessage } from "@/features/chat/messages"
 import { cn } from "@/lib/cn"
 import { FileText, Globe } from "lucide-react"
@@ -48,17 +48,18 @@ function WebChip({ source: { title, url } }: { source: WebSource }) {
   )
 }
 
+type SourcesProps = { message: ChatMessage; cited: readonly Citation[]; uncited: readonly Citation[] }
+
 /** What an answer rests on: the passages its marks stand for, and folded away what else was read. */
-export function Sources({ message, citations }: { message: ChatMessage; citations: readonly Citation[] }) {
+export function Sources({ message, cited, uncited }: SourcesProps) {
   const web = webSourcesOf(message)
-  if (citations.length === 0 && web.length === 0) return null
-  const { cited, uncited } = splitByUse(message, citations)
+  if (cited.length + uncited.length + web.length === 0) return null
   return (
     <div className="mt-4 space-y-2">
       {cited.length + web.length === 0 ? null : (
         <ol aria-label="Sources" className="flex flex-wrap gap-2">
           {cited.map((citation) => (
-            <CitationChip key={citation.chunkId} citation={citation} among={citations} />
+            <CitationChip key={citation.chunkId} citation={citation} among={cited} />
           ))}
           {web.map((source) => (
             <WebChip key={source.id} source={source} />
@@ -73,7 +74,7 @@ export function Sources({ message, citations }: { message: ChatMessage; citation
           </summary>
           <ol aria-label="Passages read" className="mt-2 flex flex-wrap gap-2">
             {uncited.map((citation) => (
-              <CitationChip key={citation.chunkId} citation={citation} among={citations} />
+              <CitationChip key={citation.chunkId} citation={citation} among={uncited} />
             ))}
           </ol>
         </details>

@@ -1,9 +1,9 @@
 import { Button } from "@/components/ui/button"
 import { Notice } from "@/components/ui/notice"
 import { Waiting } from "@/components/ui/spinner"
+import { DocumentFacts } from "@/features/documents/document-facts"
 import { DocumentMenu } from "@/features/documents/document-menu"
-import { factsOf, WhenIndexed } from "@/features/documents/document-row"
-import { AudienceBadge, FaultWords, StatusLabel } from "@/features/documents/document-status"
+import { AudienceBadge, FaultWords } from "@/features/documents/document-status"
 import { DocumentText } from "@/features/documents/document-text"
 import { documentQuery } from "@/lib/api/documents"
 import type { Document } from "@/lib/api/types"
@@ -39,12 +39,10 @@ function Heading({ document, onDeleted }: { document: Document; onDeleted: () =>
         </h1>
         <DocumentMenu document={document} onDeleted={onDeleted} />
       </div>
-      <p className="mt-2.5 flex flex-wrap items-center gap-x-2 gap-y-1 text-sm text-ink-faint tabular-nums">
+      <div className="mt-2.5 flex flex-wrap items-center gap-x-2.5 gap-y-1">
         <AudienceBadge document={document} />
-        <StatusLabel status={document.status} />
-        <span>{factsOf(document).join(" · ")}</span>
-        <WhenIndexed document={document} />
-      </p>
+        <DocumentFacts document={document} />
+      </div>
       <FaultWords document={document} className="mt-2" />
     </header>
   )
