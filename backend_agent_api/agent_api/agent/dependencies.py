@@ -1,10 +1,11 @@
 """What a tool may use: the person it works for and the ways to look things up."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from uuid import UUID
 
+from agent_api.agent.citations import Citations
+from agent_api.agent.retrieval import Retriever
 from agent_api.database import Database
-from agent_api.embeddings import Embedder
 
 
 @dataclass(frozen=True)
@@ -13,4 +14,5 @@ class AgentDependencies:
 
     user_id: UUID
     database: Database
-    embedder: Embedder
+    retriever: Retriever
+    citations: Citations = field(default_factory=Citations)

@@ -1,5 +1,6 @@
 """SQL behind the agent's tools. Every query names the person whose documents it may see."""
 
+from dataclasses import dataclass
 from typing import Any
 from uuid import UUID
 
@@ -8,11 +9,19 @@ from agent_api.database import Connection
 Row = dict[str, Any]
 
 
-async def find_embedding_space(connection: Connection, *, model: str, dimensions: int) -> int | None:
-    """The active space, where it is this model's; None when another model's is, or none: words alone are searched."""
-    return await connection.fetchval(
-        "select id from public.embedding_space where is_active and model = $1 and dimensions = $2", model, dimensions
-    )
+@dataclass(frozen=True)
+class Space:
+    """The embedding space that is searched."""
+
+    id: int
+    model: str
+    dimensions: int
+
+
+async def find_active_space(connection: Connection) -> Space | None:
+    """The one that documents are found in; None before anything was indexed."""
+    row = await connection.fetchrow("select id, model, dimensions from public.embedding_space where is_active")
+    return None if row is None else Space(row["id"], row["model"], row["dimensions"])
 
 
 async def search_documents(
@@ -22,44 +31,46 @@ async def search_documents(
     query: str,
     embedding: list[float] | None,
     space_id: int | None,
+    document_ids: list[str] | None,
     limit: int,
 ) -> list[Row]:
     """Best passages for a query, as `search_documents` in SQL documents them."""
-    vector = None if embedding is None or space_id is None else str(embedding)
     rows = await connection.fetch(
         """
-        select chunk_id, document_id, title, url, content, page, char_start, char_end
-        from public.search_documents($1, $2, $3, $4, $5)
+        select chunk_id, document_id, title, url, content, page, char_start, char_end, heading_path
+        from public.search_documents($1, $2, $3, $4, p_limit => $5, p_document_ids => $6)
         """,
-        user_id, query, vector, space_id, limit,
+        user_id, query, None if embedding is None else str(embedding), space_id, limit, document_ids,
     )  # fmt: skip
     return [dict(row) for row in rows]
 
 
-async def list_documents(connection: Connection, *, user_id: UUID, limit: int) -> list[Row]:
-    """Shared documents and the person's own, newest first."""
+async def list_documents(
+    connection: Connection, *, user_id: UUID, text: str | None, limit: int
+) -> tuple[list[Row], int]:
+    """Shared documents and the person's own, newest first, and how many there are in all."""
     rows = await connection.fetch(
         """
-        select id, title, url, created_at
+        select id, coalesce(title, file_name) as title, status, error_message, count(*) over () as total
         from public.document_metadata
-        where owner_id is null or owner_id = $1
+        where (owner_id is null or owner_id = $1)
+          and ($2::text is null or strpos(lower(concat_ws(chr(10), title, file_name)), lower($2)) > 0)
         order by created_at desc, id
-        limit $2
+        limit $3
         """,
-        user_id, limit,
+        user_id, text, limit,
     )  # fmt: skip
-    return [dict(row) for row in rows]
+    return [dict(row) for row in rows], rows[0]["total"] if rows else 0
 
 
-async def read_document(connection: Connection, *, user_id: UUID, document_id: str) -> list[Row]:
-    """All chunks of one document in reading order; empty when the person may not read it."""
-    rows = await connection.fetch(
+async def find_document(connection: Connection, *, user_id: UUID, document_id: str) -> Row | None:
+    """A document that the person may read."""
+    row = await connection.fetchrow(
         """
-        select d.content, d.chunk_index, d.page, d.char_start, d.char_end
-        from public.documents as d
-        where d.document_id = $1 and (d.owner_id is null or d.owner_id = $2)
-        order by d.chunk_index, d.id
+        select id, coalesce(title, file_name) as title, status, error_message
+        from public.document_metadata
+        where id = $2 and (owner_id is null or owner_id = $1)
         """,
-        document_id, user_id,
+        user_id, document_id,
     )  # fmt: skip
-    return [dict(row) for row in rows]
+    return None if row is None else dict(row)

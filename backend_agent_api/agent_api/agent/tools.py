@@ -1,88 +1,97 @@
-"""The tools that a model may call. Each works for the person of the turn and returns plain data."""
+"""The tools that a model may call. Each works for the person of the turn and returns plain data.
+
+What a document says goes to the model inside JSON strings: whatever is written in it, it cannot end one.
+"""
 
 from typing import Any
 
-import structlog
 from pydantic_ai import ModelRetry, RunContext
 from pydantic_ai.messages import ToolReturn
-from pydantic_ai.ui.vercel_ai.response_types import SourceDocumentChunk
 
 from agent_api.agent import queries
+from agent_api.agent.citations import UNTITLED
 from agent_api.agent.dependencies import AgentDependencies
-from agent_api.embeddings import EmbeddingUnavailable
+from agent_api.documents.reading import read_page
 from agent_api.text import clean_text
-
-log = structlog.stdlib.get_logger(__name__)
 
 QUERY_MAX_CHARACTERS = 2_000
 PASSAGES_MAX = 8
-DOCUMENTS_MAX = 200
-PAGE_CHARACTERS = 12_000
+DOCUMENTS_MAX = 100
+NO_SUCH_DOCUMENT = "there is no such document; use a document_id that another tool returned"
+STATES = {
+    "indexed": "indexed",
+    "pending": "waits to be indexed, cannot be searched yet",
+    "indexing": "is being indexed, cannot be searched yet",
+    "failed": "could not be indexed",
+    "not_indexed": "is not indexed",
+}
 
 
-async def _embed(deps: AgentDependencies, query: str) -> list[float] | None:
-    try:
-        return await deps.embedder.embed(query)
-    except EmbeddingUnavailable as error:
-        log.warning("query_embedding_failed", exc_info=error)
-        return None
+def _line(text: str | None) -> str | None:
+    """An argument without what cannot be looked for; None where nothing is left."""
+    return clean_text(text).strip()[:QUERY_MAX_CHARACTERS] or None if text else None
 
 
-async def retrieve_relevant_documents(context: RunContext[AgentDependencies], query: str) -> ToolReturn:
-    """Find passages in the documents that help to answer a question.
+async def retrieve_relevant_documents(
+    context: RunContext[AgentDependencies], query: str, document_id: str | None = None
+) -> ToolReturn:
+    """Find passages in the documents that help to answer a question. Cite a passage by its number, as [1].
 
     Args:
         query: What to look for, in the words a document would use.
+        document_id: Only look in this document.
     """
     deps = context.deps
-    query = clean_text(query).strip()[:QUERY_MAX_CHARACTERS]
-    if not query:
+    wanted = _line(query)
+    if wanted is None:
         raise ModelRetry("query must not be empty")
-    embedding = await _embed(deps, query)
-    async with deps.database.transaction() as connection:
-        space_id = None
-        if embedding is not None:
-            space_id = await queries.find_embedding_space(
-                connection, model=deps.embedder.model, dimensions=len(embedding)
-            )
-        rows = await queries.search_documents(
-            connection,
-            user_id=deps.user_id,
-            query=query,
-            embedding=embedding,
-            space_id=space_id,
-            limit=PASSAGES_MAX,
-        )
-    passages = [
-        {"document_id": row["document_id"], "title": row["title"], "page": row["page"], "text": row["content"]}
-        for row in rows
-    ]
-    return ToolReturn(return_value={"passages": passages}, metadata=_sources(rows))
+    document_id = _line(document_id)
+    if document_id is not None:
+        await _require_document(deps, document_id)
+    rows = await deps.retriever.search(wanted, user_id=deps.user_id, document_id=document_id, limit=PASSAGES_MAX)
+    numbers, sources = deps.citations.number(rows)
+    passages = [_passage(number, row) for number, row in zip(numbers, rows, strict=True)]
+    return ToolReturn(return_value={"passages": passages}, metadata=sources)
 
 
-def _sources(rows: list[queries.Row]) -> list[SourceDocumentChunk]:
-    return [
-        SourceDocumentChunk(
-            source_id=str(row["chunk_id"]),
-            media_type="text/plain",
-            title=row["title"] or "Untitled document",
-            provider_metadata={
-                "passage": {
-                    key: row[key]
-                    for key in ("document_id", "url", "page", "char_start", "char_end")
-                    if row[key] is not None
-                }
-            },
-        )
-        for row in rows
-    ]
+def _passage(number: int, row: queries.Row) -> dict[str, Any]:
+    told = {
+        "number": number,
+        "document_id": row["document_id"],
+        "title": row["title"] or UNTITLED,
+        "page": row["page"],
+        "heading": row["heading_path"],
+        "text": row["content"],
+    }
+    return {key: value for key, value in told.items() if value is not None}
 
 
-async def list_documents(context: RunContext[AgentDependencies]) -> dict[str, Any]:
-    """List the documents that can be searched."""
+async def _require_document(deps: AgentDependencies, document_id: str) -> queries.Row:
+    async with deps.database.statement() as connection:
+        document = await queries.find_document(connection, user_id=deps.user_id, document_id=document_id)
+    if document is None:
+        raise ModelRetry(NO_SUCH_DOCUMENT)
+    return document
+
+
+def _document(row: queries.Row) -> dict[str, Any]:
+    told = {"document_id": row["id"], "title": row["title"] or UNTITLED, "state": STATES[row["status"]]}
+    if row["status"] in ("failed", "not_indexed") and row["error_message"]:
+        told["reason"] = row["error_message"]
+    return told
+
+
+async def list_documents(context: RunContext[AgentDependencies], query: str | None = None) -> dict[str, Any]:
+    """List the documents there are, newest first, with the state of each.
+
+    Args:
+        query: Only documents whose title or file name holds this text.
+    """
     async with context.deps.database.statement() as connection:
-        rows = await queries.list_documents(connection, user_id=context.deps.user_id, limit=DOCUMENTS_MAX)
-    return {"documents": [{"document_id": row["id"], "title": row["title"]} for row in rows]}
+        rows, total = await queries.list_documents(
+            connection, user_id=context.deps.user_id, text=_line(query), limit=DOCUMENTS_MAX
+        )
+    return {"documents": [_document(row) for row in rows], "total": total}
 
 
 async def get_document_content(
@@ -94,13 +103,8 @@ async def get_document_content(
         document_id: The id that another tool returned.
         page: Which page of the text, from 1.
     """
-    async with context.deps.database.statement() as connection:
-        rows = await queries.read_document(
-            connection, user_id=context.deps.user_id, document_id=clean_text(document_id)
-        )
-    if not rows:
-        raise ModelRetry("there is no such document; use an id that list_documents returned")
-    text = "\n\n".join(row["content"] or "" for row in rows)
-    pages = max(1, -(-len(text) // PAGE_CHARACTERS))
-    page = min(max(page, 1), pages)
-    return {"page": page, "pages": pages, "text": text[(page - 1) * PAGE_CHARACTERS : page * PAGE_CHARACTERS]}
+    deps = context.deps
+    document = await _require_document(deps, _line(document_id) or "")
+    async with deps.database.transaction() as connection:
+        found = await read_page(connection, user_id=deps.user_id, document_id=document["id"], page=max(page, 1))
+    return {**_document(document), "page": found.number, "pages": found.count, "text": found.text}

@@ -7,6 +7,7 @@ from uuid import uuid4
 
 from agent_api.agent.agent import build_agent
 from agent_api.agent.model import open_model
+from agent_api.agent.retrieval import open_retriever
 from agent_api.chat.registry import RunRegistry, running_registry
 from agent_api.chat.remote import RemoteFollower
 from agent_api.chat.run import RunContext
@@ -14,7 +15,6 @@ from agent_api.chat.seats import Seats
 from agent_api.chat.service import ChatService
 from agent_api.chat.titles import TitleMaker
 from agent_api.database import Database
-from agent_api.embeddings import open_embedder
 from agent_api.settings import Settings
 from agent_api.shutdown import Shutdown
 from agent_api.tokens.live import BalanceNotifier
@@ -25,8 +25,8 @@ async def open_chat(
     settings: Settings, database: Database, notifier: BalanceNotifier, shutdown: Shutdown
 ) -> AsyncGenerator[ChatService]:
     """Everything behind the routes of a turn. At the end, running answers are drained."""
-    async with open_model(settings) as model, open_embedder(settings) as embedder:
-        context = RunContext(uuid4(), settings, database, build_agent(model), embedder, notifier.changed)
+    async with open_model(settings) as model, open_retriever(settings, database) as retriever:
+        context = RunContext(uuid4(), settings, database, build_agent(model), retriever, notifier.changed)
         titles = TitleMaker(model, database, settings)
         follower = RemoteFollower(
             database,

@@ -23,6 +23,7 @@ from pydantic_ai.usage import RunUsage
 
 from agent_api.agent.agent import ChatAgent, usage_limits
 from agent_api.agent.dependencies import AgentDependencies
+from agent_api.agent.retrieval import Retriever
 from agent_api.chat import queries, wire
 from agent_api.chat.events import EventLog
 from agent_api.chat.failures import failure_code
@@ -30,7 +31,6 @@ from agent_api.chat.history import build_history, dump_history
 from agent_api.chat.parts import PartsBuilder
 from agent_api.chat.queries import BegunTurn, Settlement, TurnResult
 from agent_api.database import Database
-from agent_api.embeddings import Embedder
 from agent_api.errors import AppError, DatabaseUnavailable, InvalidRequest
 from agent_api.settings import Settings
 from agent_api.text import clean_json, clean_text
@@ -52,7 +52,7 @@ class RunContext:
     settings: Settings
     database: Database
     agent: ChatAgent
-    embedder: Embedder
+    retriever: Retriever
     balance_changed: Callable[[UUID], None]
 
 
@@ -167,7 +167,7 @@ class Run:
     async def _answer(self) -> None:
         context = self._context
         history = await self._load_history()
-        dependencies = AgentDependencies(self.turn.user_id, context.database, context.embedder)
+        dependencies = AgentDependencies(self.turn.user_id, context.database, context.retriever)
         async with context.agent.run_stream_events(
             self._question,
             message_history=history,

@@ -69,6 +69,10 @@ class ModelServer:
     title_requests: list[dict[str, Any]] = field(default_factory=list[dict[str, Any]])
     embedding: list[float] | None = field(default_factory=lambda: [0.1, 0.2, 0.3])
     """The vector of every text; None breaks the route."""
+    embedding_reply: Any = None
+    """The whole answer instead."""
+    embedding_hangs: bool = False
+    embedding_requests: list[dict[str, Any]] = field(default_factory=list[dict[str, Any]])
     answering: int = 0
     """Answers that are being written now."""
 
@@ -153,7 +157,12 @@ class ModelServer:
         choice = {"index": 0, "delta": delta, "logprobs": None, "finish_reason": finish_reason}
         return _event({**self._envelope("chat.completion.chunk"), "choices": [choice]})
 
-    async def _embed(self, _request: Request) -> Response:
+    async def _embed(self, request: Request) -> Response:
+        self.embedding_requests.append(await request.json())
+        if self.embedding_hangs:
+            await asyncio.Event().wait()
+        if self.embedding_reply is not None:
+            return Response(json.dumps(self.embedding_reply), media_type="application/json")
         if self.embedding is None:
             return JSONResponse({"error": {"message": "a secret of the provider"}}, status_code=500)
         vector = {"object": "embedding", "index": 0, "embedding": self.embedding}
