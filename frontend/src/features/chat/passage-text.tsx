@@ -23,7 +23,7 @@ function Quoted({ text }: { text: string }) {
   const shown = useRef<HTMLQuoteElement>(null)
   useEffect(() => {
     // Below a long context the passage itself is what is looked for.
-    void shown.current?.scrollIntoView({ block: "nearest" })
+    shown.current?.scrollIntoView({ block: "nearest" })
   }, [])
   return (
     <blockquote ref={shown} aria-label="The passage" className="passage scroll-m-4 rounded-lg border-l-[3px] border-accent bg-accent-wash/60 px-4 py-3">
