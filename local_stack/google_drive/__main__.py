@@ -29,8 +29,9 @@ def main() -> None:
     if arguments.credentials_file is not None:
         credentials = drive.sign_in.add_user(arguments.account)
         credentials["token_uri"] = f"http://{arguments.host}:{arguments.port}/token"
-        arguments.credentials_file.write_text(json.dumps(credentials))
+        arguments.credentials_file.touch(mode=0o600)
         arguments.credentials_file.chmod(0o600)
+        arguments.credentials_file.write_text(json.dumps(credentials))
     uvicorn.run(
         create_app(drive),
         host=arguments.host,

@@ -236,6 +236,14 @@ async def test_access_that_is_not_renewed_in_mid_listing_ends_it(
         await source.list_all()
 
 
+async def test_more_files_than_the_limit_are_a_mistake(drive: RunningDrive, make_source: MakeSource) -> None:
+    for number in range(3):
+        await drive.add(f"file-{number}")
+    assert len((await make_source(files_max=3).list_all()).files) == 3
+    with pytest.raises(SourceUnavailable, match="RAG_FILES_MAX"):
+        await make_source(files_max=2).list_all()
+
+
 async def test_an_empty_folder_is_a_complete_listing(drive: RunningDrive, source: GoogleDriveSource) -> None:
     await drive.add("no-document", mime_type=FOLDER)
     assert (await source.list_all()).files == ()

@@ -11,8 +11,8 @@ from pathlib import Path
 from typing import Any, Self
 
 import httpx
-from cryptography.hazmat.primitives import serialization
-from cryptography.hazmat.primitives.asymmetric import rsa
+from cryptography.hazmat.primitives import hashes, serialization
+from cryptography.hazmat.primitives.asymmetric import padding, rsa
 
 REPOSITORY = Path(__file__).resolve().parents[3]
 SERVICE_ACCOUNT = "reader@project.example.com"
@@ -32,7 +32,8 @@ def free_port() -> int:
 class RunningDrive:
     """Starts on entry, ends on exit. The owner has a folder `watched`, shared with the service account."""
 
-    def __init__(self) -> None:
+    def __init__(self, *options: str) -> None:
+        self._options = options
         self.port = free_port()
         self.url = f"http://127.0.0.1:{self.port}"
         self.http = httpx.AsyncClient(base_url=self.url, timeout=60)
@@ -105,8 +106,18 @@ class RunningDrive:
         answer = await self.control("POST", "/accounts", {"account": account})
         return json.dumps(answer["credentials"] | {"token_uri": f"{self.url}/token"})
 
+    async def assert_account(self, claims: dict[str, Any], *, spoil_signature: bool = False) -> httpx.Response:
+        """Ask for access as a service account that claims this."""
+        claims = {"iss": SERVICE_ACCOUNT, "aud": f"{self.url}/token"} | claims
+        parts = [_url_safe(json.dumps(part).encode()) for part in ({"alg": "RS256", "typ": "JWT"}, claims)]
+        signature = self._key.sign(".".join(parts).encode(), padding.PKCS1v15(), hashes.SHA256())
+        if spoil_signature:
+            signature = signature[:-1] + bytes([signature[-1] ^ 1])
+        form = {"grant_type": "urn:ietf:params:oauth:grant-type:jwt-bearer"}
+        return await self.http.post("/token", data=form | {"assertion": ".".join([*parts, _url_safe(signature)])})
+
     async def __aenter__(self) -> Self:
-        options = ["--port", str(self.port), "--log-level", "error"]
+        options = ["--port", str(self.port), "--log-level", "error", *self._options]
         self._process = await asyncio.create_subprocess_exec(
             sys.executable, "-m", "local_stack.google_drive", *options, cwd=REPOSITORY
         )
@@ -133,5 +144,8 @@ class RunningDrive:
 
 
 def _text(number: int) -> str:
-    octets = number.to_bytes((number.bit_length() + 7) // 8)
+    return _url_safe(number.to_bytes((number.bit_length() + 7) // 8))
+
+
+def _url_safe(octets: bytes) -> str:
     return base64.urlsafe_b64encode(octets).rstrip(b"=").decode()

@@ -37,6 +37,7 @@ class GoogleDriveOptions:
     credentials_json: str = field(default="", repr=False)
     credentials_directory: Path = Path("google-credentials")
     file_bytes_max: int = 50 * 1024 * 1024
+    files_max: int = 200_000
     follow_shortcuts: bool = True
     client: ClientOptions = field(default_factory=ClientOptions)
 
@@ -79,6 +80,11 @@ class GoogleDriveSource:
             places = await feed.places_now(reader, await self._drive_ids(reader, root))
             walker = Walker(reader, tree, follow_shortcuts=self._options.follow_shortcuts)
             await self._walk(reader, walker, root)
+            if len(walker.documents) > self._options.files_max:
+                raise SourceUnavailable(
+                    f"Google Drive holds more than {self._options.files_max} files for this account: "
+                    "set RAG_WATCH_FOLDER_ID, or raise RAG_FILES_MAX"
+                )
             if (listing := await self._caught_up(reader, feed.Known(tree, places), walker.documents)) is not None:
                 return listing
         raise SourceUnavailable("Folders move about in Google Drive while it is listed; it is tried again")
