@@ -2386,7 +2386,7 @@ grant execute on function public.schema_version() to service_role;
 -- ===== 24-billing.sql =====
 
 -- Checkout, the inbox of Stripe's events, and what reconciliation keeps. Every fact about a payment enters through
--- record_payment, whoever brings it. Lock order: the event's row, user_profiles, purchases, token_grants by id.
+-- record_payment, whoever brings it. Lock order: user_profiles, the event's row, purchases, token_grants by id.
 
 alter table public.purchases
 add column if not exists livemode boolean not null default false,
@@ -2716,10 +2716,14 @@ declare
     v_status text;
     v_error text;
     v_user_id uuid;
-    v_person uuid;
+    v_person uuid := private.person_of_event(p_payload);
+    v_is_gone boolean;
     v_moved integer := 0;
     v_constraint text;
 begin
+    -- Key share, before the event's row: an account that is deleted meanwhile waits, and then finds this row.
+    perform from public.user_profiles as u where u.id = v_person for key share;
+    v_is_gone := v_person is not null and not found;
     insert into public.stripe_events as e (id, type, livemode, api_version, created_at, payload, attempts, attempted_at)
     values (p_id, p_type, p_livemode, p_api_version, p_created_at, p_payload, 1, clock_timestamp())
     on conflict (id) do update set attempts = e.attempts + 1, attempted_at = excluded.attempted_at
@@ -2776,14 +2780,11 @@ begin
         v_user_id := null;
         v_moved := 0;
     end;
-    v_person := coalesce(v_user_id, private.person_of_event(p_payload));
     update public.stripe_events as e set
-        status = v_status, error = v_error, user_id = v_person,
+        status = v_status, error = v_error, user_id = coalesce(v_person, v_user_id),
         applied_at = case when v_status = 'failed' then null else clock_timestamp() end
     where e.id = p_id;
-    -- Key share: an account that is deleted now waits, and then finds this row.
-    perform from public.user_profiles as u where u.id = v_person for key share;
-    if v_person is not null and not found then
+    if v_is_gone then
         update public.stripe_events as e set payload = private.without_person(e.payload) where e.id = p_id;
     end if;
     return query select v_status, v_error, false, v_user_id, v_moved;
@@ -4520,7 +4521,7 @@ insert into private.applied_scripts (name, checksum) values
     ('21-chat-conversations.sql', '5b0447a4528093188fbd933c1280acc2ec0e158c02a801b3fdf36e4970456d83'),
     ('22-knowledge.sql', '7c1761ff135fddc25192e5b085c27fe4faa7717b872b295bea6360176ec4552d'),
     ('23-access.sql', '77df70460beb9adb56c789be07739d075ae46db2d395184a9a7124cc3c39e73b'),
-    ('24-billing.sql', '3749874588121da52b45f5f8e36816bf870bb69eeff1dfab99410a7d8f7acabe'),
+    ('24-billing.sql', 'f9bdf0c90de9a28fef77d13768eb35503be6804c61619d0c330f9127f7f76060'),
     ('25-applied-scripts.sql', 'f0a7b2d7bdc65e9df8e860f9ac5befc1c508efd75ebc092c0601616320adc8e9'),
     ('26-queue.sql', '4781d04a9318f0bd038fd6b040a73bb9c2d2e8dc1e9fcc989e6c4706374f572a'),
     ('27-knowledge-search.sql', '3491582f6313af3a31555a748ea8ef3290e60aaa9e4415565ff0aa0d634f35e7'),

@@ -1,5 +1,5 @@
 -- Checkout, the inbox of Stripe's events, and what reconciliation keeps. Every fact about a payment enters through
--- record_payment, whoever brings it. Lock order: the event's row, user_profiles, purchases, token_grants by id.
+-- record_payment, whoever brings it. Lock order: user_profiles, the event's row, purchases, token_grants by id.
 
 alter table public.purchases
 add column if not exists livemode boolean not null default false,
@@ -329,10 +329,14 @@ declare
     v_status text;
     v_error text;
     v_user_id uuid;
-    v_person uuid;
+    v_person uuid := private.person_of_event(p_payload);
+    v_is_gone boolean;
     v_moved integer := 0;
     v_constraint text;
 begin
+    -- Key share, before the event's row: an account that is deleted meanwhile waits, and then finds this row.
+    perform from public.user_profiles as u where u.id = v_person for key share;
+    v_is_gone := v_person is not null and not found;
     insert into public.stripe_events as e (id, type, livemode, api_version, created_at, payload, attempts, attempted_at)
     values (p_id, p_type, p_livemode, p_api_version, p_created_at, p_payload, 1, clock_timestamp())
     on conflict (id) do update set attempts = e.attempts + 1, attempted_at = excluded.attempted_at
@@ -389,14 +393,11 @@ begin
         v_user_id := null;
         v_moved := 0;
     end;
-    v_person := coalesce(v_user_id, private.person_of_event(p_payload));
     update public.stripe_events as e set
-        status = v_status, error = v_error, user_id = v_person,
+        status = v_status, error = v_error, user_id = coalesce(v_person, v_user_id),
         applied_at = case when v_status = 'failed' then null else clock_timestamp() end
     where e.id = p_id;
-    -- Key share: an account that is deleted now waits, and then finds this row.
-    perform from public.user_profiles as u where u.id = v_person for key share;
-    if v_person is not null and not found then
+    if v_is_gone then
         update public.stripe_events as e set payload = private.without_person(e.payload) where e.id = p_id;
     end if;
     return query select v_status, v_error, false, v_user_id, v_moved;

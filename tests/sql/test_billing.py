@@ -200,6 +200,23 @@ async def test_an_account_deleted_while_its_event_arrives_leaves_nothing(databas
         assert await words_of(receiving, "evt_1") == set()
 
 
+async def test_events_of_before_get_their_person_and_forget_those_who_are_gone(database: Database) -> None:
+    user_id, gone_id = await database.add_user(), await database.add_user()
+    async with database.connect() as connection:
+        await keep(connection, event_of("evt_1", metadata={"user_id": str(user_id)}))
+        await keep(connection, event_of("evt_2", metadata={"user_id": str(gone_id)}))
+        await keep(connection, event_of("evt_3", metadata={"user_id": "nobody"}))
+        await connection.execute("alter table public.stripe_events drop column user_id, drop column attempted_at")
+        # As the version before it did: the trigger is not there.
+        await connection.execute("drop trigger user_profiles_forget_person on public.user_profiles")
+        await database.delete_user(gone_id)
+        await connection.execute((SCRIPTS / "24-billing.sql").read_text())
+        assert await words_of(connection, "evt_1") == await words_of(connection, "evt_3") == set(PERSONAL)
+        assert await words_of(connection, "evt_2") == set()
+        await database.delete_user(user_id)
+        assert await words_of(connection, "evt_1") == set()
+
+
 # ----- Flags
 
 
