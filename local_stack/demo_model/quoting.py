@@ -37,12 +37,14 @@ class Passage:
     title: str
     text: str
     page: int | None = None
+    number: int | None = None
 
     @property
     def source(self) -> str:
-        """How a quote names where it comes from."""
+        """How a quote names where it comes from, with the mark that cites the passage."""
         title = f"**{self.title or 'untitled document'}**"
-        return title if self.page is None else f"{title}, page {self.page}"
+        place = title if self.page is None else f"{title}, page {self.page}"
+        return place if self.number is None else f"{place} [{self.number}]"
 
 
 @dataclass(frozen=True)
@@ -97,10 +99,13 @@ def _from_json(value: object, title: str) -> Iterator[Passage]:
         text = _first_text(fields, _TEXT_KEYS)
         nested: list[object] = [item for item in fields.values() if isinstance(item, list | dict)]
         if text or (title and not nested):
-            page = fields.get("page")
-            yield Passage(title, text, page if isinstance(page, int) else None)
+            yield Passage(title, text, _whole_number(fields.get("page")), _whole_number(fields.get("number")))
         for item in nested:
             yield from _from_json(item, title)
+
+
+def _whole_number(value: object) -> int | None:
+    return value if isinstance(value, int) and not isinstance(value, bool) else None
 
 
 def _first_text(fields: dict[str, object], keys: Iterable[str]) -> str:

@@ -108,7 +108,7 @@ async def test_a_knowing_answer_names_its_document(user: Person, fleet: Fleet) -
     )
     answer = await user.ask("What is the period of notice?")
     assert "three months" in answer.text
-    assert "Rental contract" in answer.text
+    assert "— **Rental contract**, page 2 [1]" in answer.text
     assert [source["title"] for source in answer.only("source-document")] == ["Rental contract"]
     row = await fleet.books.request(answer.start["request_id"])
     assert (row["model"], row["usage_estimated"]) == ("offline-demo", False)

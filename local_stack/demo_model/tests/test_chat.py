@@ -145,6 +145,15 @@ async def test_a_quote_names_its_page(client: AsyncOpenAI) -> None:
     assert f"> {LAMP}\n>\n> — **Returns policy**, page 3" in text
 
 
+async def test_a_quote_cites_its_passage_by_number(client: AsyncOpenAI) -> None:
+    passages = [
+        {"number": 1, "title": "Hours", "text": "We open at nine."},
+        {"number": 2, "title": "Returns policy", "page": 3, "text": LAMP},
+    ]
+    text = await _ask(client, _user(QUESTION), *_result(json.dumps({"passages": passages})))
+    assert f"> {LAMP}\n>\n> — **Returns policy**, page 3 [2]" in text
+
+
 async def test_a_text_that_only_begins_with_no_is_an_answer(client: AsyncOpenAI) -> None:
     text = await _ask(client, _user("Is a refund given?"), *_result("No refund is given after 30 days."))
     assert "> No refund is given after 30 days." in text
