@@ -30,8 +30,6 @@ EXECUTE = {
     "public.drop_inactive_chunks(integer)": {"service_role"},
     "public.drop_unused_embedding_spaces()": {"service_role"},
     "public.enqueue_document(text,integer)": {"service_role"},
-    "public.document_queue(text)": {"service_role"},
-    "public.enqueue_document(text,integer)": {"service_role"},
     "public.ensure_embedding_space(text,integer)": {"service_role"},
     "public.flush_run_events(uuid,uuid[],jsonb)": {"service_role"},
     "public.grant_tokens(uuid,integer,text,text,timestamp with time zone,jsonb)": {"service_role"},
