@@ -33,14 +33,14 @@ class StorageServer:
     status: int = 200
     refused_acts: set[str] = field(default_factory=set[str])
     gate: asyncio.Event = field(default_factory=asyncio.Event)
-    arrived: asyncio.Event = field(default_factory=asyncio.Event)
+    waiting: int = 0
+    """Uploads that have arrived and wait for the gate."""
 
     def reset(self) -> None:
         """Empty, and nothing broken."""
         self.buckets, self.created_at, self.is_public = {}, {}, {}
         self.status, self.refused_acts = 200, set()
         self.gate.set()
-        self.arrived.clear()
 
     def objects(self, bucket: str = "agent-uploads") -> dict[str, bytes]:
         return self.buckets.get(bucket, {})
@@ -72,8 +72,9 @@ class StorageServer:
             file = form["file"]
             assert isinstance(file, UploadFile)
             content = await file.read()
-        self.arrived.set()
+        self.waiting += 1
         await self.gate.wait()
+        self.waiting -= 1
         if broken := self._broken(request, "upload"):
             return broken
         if bucket not in self.buckets:
