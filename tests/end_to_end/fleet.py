@@ -61,9 +61,9 @@ class Fleet:
         return await self.books.person(process.client, tokens=tokens)
 
     @asynccontextmanager
-    async def api(self, **changes: Any) -> AsyncGenerator[ApiProcess]:
+    async def api(self, port: int | None = None, **changes: Any) -> AsyncGenerator[ApiProcess]:
         """One process that is ready, with short leases; killed at the end if it still runs."""
-        (port,) = free_ports(1)
+        port = port or free_ports(1)[0]
         settings = {
             "database_url": self.books.database.dsn(),
             "supabase_url": "http://127.0.0.1:9",
@@ -88,7 +88,7 @@ class Fleet:
         environment = {name: value for name, value in os.environ.items() if not name.startswith(FOREIGN)}
         environment |= {name.upper(): str(value) for name, value in settings.items()}
         log = self.directory / f"api-{port}.log"
-        with log.open("wb") as output:
+        with log.open("ab") as output:
             process = await asyncio.create_subprocess_exec(
                 *(sys.executable, "-m", "uvicorn", "agent_api:app", "--port", str(port)),
                 cwd=REPOSITORY / "backend_agent_api",

@@ -1,0 +1,154 @@
+"""The repository's Caddyfile under the real Caddy: what passes, what does not, and what is written down."""
+
+import asyncio
+import json
+import ssl
+from uuid import uuid4
+
+import httpx
+import pytest
+from agent_api_support.chat import ASK, new_id
+from agent_api_support.waiting import until
+
+from tests.deployment.proxy import AGENT_HOST, SITE_HOST, Proxy
+
+REQUEST_LIMIT, WEBHOOK_LIMIT = 2 * 1024 * 1024, 256 * 1024
+READ_SECONDS_MAX = 20.0
+
+
+async def test_each_event_of_an_answer_arrives_before_the_next_one_exists(proxy: Proxy) -> None:
+    steps = [asyncio.Event() for _ in range(3)]
+    proxy.fleet.model.say("unbuffered", ["First ", steps[0], "second ", steps[1], "third ", steps[2], "fourth"])
+    async with proxy.client() as client:
+        user = await proxy.fleet.books.person(client)
+        async with user.asking("unbuffered") as live:
+            assert "content-encoding" not in live.response.headers
+            assert live.response.headers["content-type"].startswith("text/event-stream")
+            for step, text in zip(steps, ("First", "second", "third"), strict=True):
+                # The model says no further word before this one was read.
+                await live.until_text(text)
+                step.set()
+            assert (await live.rest()).text == "First second third fourth"
+
+
+async def test_the_live_balance_is_not_held_back(proxy: Proxy) -> None:
+    async with proxy.client() as client:
+        user = await proxy.fleet.books.person(client, tokens=7)
+        async with client.stream("GET", "/api/balance/stream", headers=user.headers) as stream:
+            async with asyncio.timeout(READ_SECONDS_MAX):
+                lines = stream.aiter_lines()
+                while '"tokens": 7' not in (line := await anext(lines)) and '"tokens":7' not in line:
+                    pass
+
+
+async def test_text_is_compressed(proxy: Proxy) -> None:
+    async with proxy.client() as client, proxy.client(SITE_HOST) as site:
+        user = await proxy.fleet.books.person(client)
+        reply = await client.get("/openapi.json", headers={**user.headers, "Accept-Encoding": "gzip"})
+        assert reply.headers["content-encoding"] == "gzip"
+        assert reply.json()["paths"]
+        page = (await site.get("/")).text
+        script = page.split('src="/assets/')[1].split('"')[0]
+        reply = await site.get(f"/assets/{script}", headers={"Accept-Encoding": "gzip"})
+        assert reply.headers["content-encoding"] == "gzip"
+
+
+@pytest.mark.parametrize(
+    ("path", "limit"), [(ASK, REQUEST_LIMIT), ("/api/webhook/stripe", WEBHOOK_LIMIT), ("/api/checkout", REQUEST_LIMIT)]
+)
+@pytest.mark.parametrize("chunked", [False, True])
+async def test_a_body_over_the_apis_limit_is_refused(proxy: Proxy, path: str, limit: int, chunked: bool) -> None:
+    async def pieces():
+        for _ in range(limit // 65536 + 1):
+            yield b" " * 65536
+
+    async with proxy.client() as client:
+        user = await proxy.fleet.books.person(client)
+        headers = {**user.headers, "Content-Type": "application/json"}
+        content = pieces() if chunked else b" " * (limit + 1)
+        try:
+            reply = await client.post(path, content=content, headers=headers)
+        except httpx.WriteError:
+            return  # Cut off while it was still sending.
+        assert reply.status_code == 413
+        small = await client.post(path, content=b" " * 100, headers=headers)
+        assert small.status_code not in (413, 502)
+
+
+async def test_headers_that_protect_stand_on_every_reply_once(proxy: Proxy) -> None:
+    async with proxy.client() as client, proxy.client(SITE_HOST) as site:
+        for reply in (await client.get("/health"), await client.get("/api/balance"), await site.get("/login")):
+            headers = reply.headers
+            assert headers["strict-transport-security"] == "max-age=31536000; includeSubDomains"
+            assert headers.get_list("x-content-type-options") == ["nosniff"]
+            assert headers.get_list("x-frame-options") == ["DENY"]
+            assert headers.get_list("referrer-policy") == ["no-referrer"]
+            assert len(headers.get_list("permissions-policy")) == 1
+            assert "frame-ancestors 'none'" in headers["content-security-policy"]
+            assert len(headers.get_list("content-security-policy")) == 1
+            assert "server" not in headers or "caddy" not in headers["server"].lower()
+        policy = (await site.get("/")).headers["content-security-policy"]
+        assert "script-src 'self';" in policy
+        assert f"connect-src 'self' https://{AGENT_HOST}:{proxy.https_port} https://{SITE_HOST}:" in policy
+
+
+async def test_plain_http_leads_to_https(proxy: Proxy) -> None:
+    async with httpx.AsyncClient() as client:
+        reply = await client.get(f"http://127.0.0.1:{proxy.http_port}/login?x=1", headers={"Host": SITE_HOST})
+    assert reply.status_code in (301, 308)
+    assert reply.headers["location"].startswith(f"https://{SITE_HOST}")
+
+
+async def test_the_names_are_certified_and_nothing_else_is(proxy: Proxy) -> None:
+    async with proxy.client("other.example.com") as client:
+        with pytest.raises((httpx.ConnectError, ssl.SSLError)):
+            await client.get("/health")
+
+
+async def test_the_site_is_served_with_its_settings_and_lasting_assets(proxy: Proxy) -> None:
+    async with proxy.client(SITE_HOST) as site:
+        settings = await site.get("/config.js")
+        assert settings.headers["cache-control"] == "no-store"
+        served = json.loads(settings.text.removeprefix("globalThis.__SITE_CONFIG__ = "))
+        assert served["VITE_AGENT_ENDPOINT"] == f"https://{AGENT_HOST}:{proxy.https_port}{ASK}"
+        page = await site.get("/payment-success?purchase_id=1")
+        assert (page.status_code, page.headers["cache-control"]) == (200, "no-cache")
+        script = page.text.split('src="/assets/')[1].split('"')[0]
+        asset = await site.get(f"/assets/{script}")
+        assert asset.headers["cache-control"] == "public, max-age=31536000, immutable"
+        assert (await site.get("/assets/of-another-build.js")).status_code == 404
+        assert (await site.get("/health")).json() == {"status": "ok"}
+
+
+async def test_the_log_tells_what_happened_without_its_secrets(proxy: Proxy) -> None:
+    marker = uuid4().hex
+    async with proxy.client() as client, proxy.client(SITE_HOST) as site:
+        user = await proxy.fleet.books.person(client)
+        await client.get(f"/api/conversations/{marker}?after={marker}-secret", headers=user.headers)
+        await site.get(f"/auth/callback/{marker}?code={marker}-secret#x", headers={"Cookie": f"jwt={marker}-secret"})
+        # A reply is complete before its line is written.
+        await until(lambda: proxy.log.read_text().count(marker) == 2)
+    written = proxy.log.read_text()
+    assert f"{marker}-secret" not in written
+    assert user.headers["Authorization"].removeprefix("Bearer ") not in written
+    assert "Bearer" not in written
+    lines = [json.loads(line) for line in written.splitlines() if marker in line]
+    assert {(line["request"]["method"], line["status"]) for line in lines} == {("GET", 404), ("GET", 200)}
+
+
+async def test_both_replicas_are_asked_and_one_that_is_unknown_is_not(proxy: Proxy) -> None:
+    never = asyncio.Event()
+    proxy.fleet.model.say("who are you", ["I ", never])
+    async with proxy.client() as client:
+        ids = [uuid4() for _ in range(4)]
+        for request_id in ids:
+            user = await proxy.fleet.books.person(client)
+            async with user.asking("who are you", request_id=request_id, session_id=new_id()) as live:
+                await live.until_text("I")
+        holders = await proxy.fleet.books.rows(
+            "select distinct lease_holder from public.requests where id = any($1)", ids
+        )
+        assert len(holders) == len(proxy.replicas)
+    never.set()
+    for request_id in ids:
+        await proxy.fleet.books.settled(request_id)
