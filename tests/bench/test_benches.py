@@ -41,6 +41,16 @@ def test_bench_debit_prints_figures_and_every_call_debits() -> None:
     assert re.search(r"^[1-9]\d* turns begun, as many tokens taken; audit_ledger\(\) is empty$", printed, re.M)
 
 
+def test_bench_webhook_prints_figures_and_credits_every_payment() -> None:
+    arguments = ("--connections", "2", "--rounds", "1", "--events", "10", "--people", "3")
+    printed = run_bench("bench.webhook", *arguments)
+    for title in ("a payment each", "the same events again", "of another app: kept, ignored", "the SQL function alone"):
+        rate = re.search(rf"^  {re.escape(title)} +(\d+) events/s", printed, re.M)
+        assert rate, printed
+        assert int(rate[1]) > 0
+    assert re.search(r"^audit_ledger\(\): no faults$", printed, re.M)
+
+
 def test_a_chunked_answer_is_read_back() -> None:
     event = b'data: {"type":"text-delta","id":"0","delta":"word1 "}\n\n'
     body = b"%x\r\n%s\r\n" % (len(event), event) * 2 + b"0\r\n\r\n"
