@@ -73,7 +73,7 @@ async def create_extractor(
     """An extractor with its processes and connections, all gone afterwards."""
     async with (
         open_pool(limits, size=processes, timeout_seconds=timeout_seconds, memory_max_bytes=memory_max_bytes) as pool,
-        httpx.AsyncClient(follow_redirects=False, trust_env=False) as client,
+        httpx.AsyncClient(follow_redirects=False) as client,
     ):
         model = None
         if vision is not None:

@@ -23,6 +23,8 @@ _RUNNING_LINE_PAGES_MIN = 6
 _SOFT_HYPHEN = "\ufffe"
 """PDFium's mark for a word broken at the end of a line, which it has joined already."""
 _JUNK_TITLES = re.compile(r"^(untitled|\(anonymous\)|microsoft \w+ - .*|.*\.(docx?|tex|dvi|indd|pdf|pptx?))$", re.I)
+_LEADERS = re.compile(r"(?: ?\.){6,}")
+"""Dots that lead to a page number in a table of contents."""
 _NUMBERING = re.compile(r"^(?:(?:chapter|section|appendix)\s+)?[\dIVXA-Z]{0,4}(?:\.\d+)*[.:)]?\s+", re.I)
 
 
@@ -94,7 +96,7 @@ def _markdown(lines: Sequence[Line], bookmarks: dict[str, int], sizes: dict[floa
             # A new column starts higher up: a new paragraph too.
             if previous is not None and (gap > _PARAGRAPH_GAP * previous.height or line.bottom > previous.top):
                 parts.append("")
-            parts.append(_literal(line.text))
+            parts.append(_literal(_LEADERS.sub(" …", line.text)))
         previous = line
     return re.sub(r"\n{3,}", "\n\n", "\n".join(parts))
 

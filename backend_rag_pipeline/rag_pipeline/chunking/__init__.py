@@ -1,0 +1,1 @@
+"""A document's text to the passages that are embedded and found."""
