@@ -90,11 +90,16 @@ class Settings(BaseSettings):
     rag_watch_folder_id: str = ""
     """Google Drive: the folder tree that is read. Empty: everything the account may read."""
     google_drive_credentials_json: SecretStr = SecretStr("")
-    """A service account's key: JSON. Empty: the OAuth files in GOOGLE_CREDENTIALS_DIRECTORY."""
+    """A service account's key or an OAuth token: JSON. Empty: the files in GOOGLE_CREDENTIALS_DIRECTORY."""
     google_credentials_directory: Path = Path("google-credentials")
     google_drive_api_endpoint: HttpUrlOrEmpty = ""
-    """Only for a stand-in; empty: Google's."""
+    """`scheme://host[:port]`: a stand-in, or Google's own private addresses. Empty: Google's public one."""
     google_drive_timeout_seconds: Seconds = 60
+    """The longest silence of one request."""
+    google_drive_deadline_seconds: Seconds = 300
+    """One request, further attempts included."""
+    google_drive_follow_shortcuts: bool = True
+    """Shortcuts in the folder lead to whatever this account may read, wherever it lies."""
 
     rag_interval_seconds: Annotated[float, Field(ge=0)] = 0
     """Between two looks at the source. 0: 10 locally, 60 for Google Drive."""
@@ -102,6 +107,11 @@ class Settings(BaseSettings):
     """How often everything is listed although a feed of changes says nothing."""
     rag_sync_lease_seconds: Annotated[float, Field(ge=5)] = 30
     """How long another replica waits for one that stopped renewing its turn to sync."""
+    rag_settle_seconds_max: Annotated[float, Field(ge=0)] = 60
+    """How long a single run waits for files that somebody is writing."""
+    rag_accept_new_folder: bool = False
+    """Another folder at RAG_WATCH_DIRECTORY that lacks most files is taken for a disk that is not mounted, and nothing
+    is deleted; true once says that it is meant."""
     rag_worker_concurrency: Count = 4
     """Documents one process works on at the same time."""
     rag_worker_heartbeat_seconds: Seconds = 5
@@ -111,9 +121,8 @@ class Settings(BaseSettings):
     """After a stop signal, documents being worked on may finish for this long; the rest is given back."""
     rag_worker_poll_seconds: Seconds = 5
     """How often the queue is looked at where a notification was lost."""
-    rag_heartbeat_file: Path = Path("")
-    """Touched while the worker is well; `python -m rag_pipeline.health` reads it. Empty: in the system's temporary
-    folder, by pipeline."""
+    rag_heartbeat_file: Path | None = None
+    """Written while the worker is well; `python -m rag_pipeline.health` reads it. Empty: in the temporary folder."""
     rag_attempts_max: Count = 6
     """How often one document is tried before it is left alone until it changes."""
     rag_retry_wait_seconds: Seconds = 5

@@ -1,12 +1,15 @@
 """A worker that cannot be configured says so once, completely, and without its secrets."""
 
 import json
+import re
 from pathlib import Path
 
 import pytest
 
 from rag_pipeline.settings import Settings, SettingsError, load_settings, read_config_file
 
+SERVICE = Path(__file__).resolve().parents[1]
+ASSIGNMENT = re.compile(r"^#?([A-Z][A-Z0-9_]+)=(.*)$", re.MULTILINE)
 COMPLETE = {"DATABASE_URL": "postgresql://owner:pa55word@db.example.com:5432/postgres", "LLM_API_KEY": "sk-model"}
 
 
@@ -74,3 +77,16 @@ def test_a_file_of_settings_that_is_none_is_refused_without_being_quoted(tmp_pat
     with pytest.raises(SettingsError) as raised:
         read_config_file(path)
     assert text not in str(raised.value)
+
+
+def test_the_example_names_every_setting_and_no_other() -> None:
+    named = [name for name, _ in ASSIGNMENT.findall((SERVICE / ".env.example").read_text())]
+    assert sorted(named) == sorted(name.upper() for name in Settings.model_fields)
+
+
+def test_the_defaults_that_the_example_shows_are_the_defaults(tmp_path: Path) -> None:
+    text = (SERVICE / ".env.example").read_text().replace("EMBEDDING_API_KEY=\n", "EMBEDDING_API_KEY=key\n", 1)
+    bare, shown = tmp_path / "bare", tmp_path / "shown"
+    bare.write_text(text)
+    shown.write_text(re.sub(r"^#(?=[A-Z])", "", text, flags=re.MULTILINE))
+    assert load_settings(_env_file=shown) == load_settings(_env_file=bare)

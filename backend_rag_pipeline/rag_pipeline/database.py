@@ -1,0 +1,110 @@
+"""Connections to Postgres, through a pooler in session or in transaction mode, or through none.
+
+`async with database.transaction() as connection` borrows one for one transaction; rows come as dictionaries. Nothing
+here sets session state: in transaction mode the next statement may meet another server connection.
+"""
+
+import asyncio
+from collections.abc import AsyncGenerator
+from contextlib import asynccontextmanager
+from typing import Any, TypeAlias
+
+import psycopg
+import stamina
+import structlog
+from psycopg.rows import DictRow, dict_row
+from psycopg_pool import AsyncConnectionPool, PoolTimeout
+
+from rag_pipeline.settings import Settings
+
+log = structlog.stdlib.get_logger(__name__)
+
+Connection: TypeAlias = psycopg.AsyncConnection[DictRow]
+CLOSE_TIMEOUT_SECONDS = 5.0
+# Noticed within this time: a server that vanished without a word (its machine, or the network in between).
+KEEP_ALIVES = {"keepalives_idle": 15, "keepalives_interval": 5, "keepalives_count": 3}
+
+
+def is_passing_failure(error: BaseException) -> bool:
+    """Whether the database was away or busy, and the same may work later."""
+    if isinstance(error, psycopg.errors.DeadlockDetected | psycopg.errors.SerializationFailure):
+        return True
+    # OperationalError: connections, shutdowns, too many clients. InterfaceError: used after it broke.
+    return isinstance(error, psycopg.OperationalError | psycopg.InterfaceError | PoolTimeout | TimeoutError | OSError)
+
+
+class Database:
+    """The pool and how to borrow from it."""
+
+    def __init__(self, pool: AsyncConnectionPool[Connection], settings: Settings) -> None:
+        self._pool = pool
+        self._statement_timeout_seconds = settings.database_statement_timeout_seconds
+
+    @asynccontextmanager
+    async def transaction(self, *, more_seconds: float = 0) -> AsyncGenerator[Connection]:
+        """Borrow a connection for one transaction: committed when the block ends, rolled back when it raises.
+
+        A block that takes longer than DATABASE_STATEMENT_TIMEOUT_SECONDS and `more_seconds` is given up.
+        """
+        async with (
+            self._pool.connection() as connection,
+            asyncio.timeout(self._statement_timeout_seconds + more_seconds),
+            connection.transaction(),
+        ):
+            yield connection
+
+
+def connection_options(settings: Settings, name: str) -> dict[str, Any]:
+    """What every connection of ours is opened with."""
+    return {
+        "connect_timeout": max(2, round(settings.database_connect_timeout_seconds)),
+        "application_name": name,
+        **KEEP_ALIVES,
+    }
+
+
+def _make_pool(settings: Settings) -> AsyncConnectionPool[Connection]:
+    options = connection_options(settings, "rag_pipeline")
+    if settings.database_transaction_mode:
+        # Such a pooler may send a prepared statement to a server connection that does not know it.
+        options["prepare_threshold"] = None
+    return AsyncConnectionPool(
+        settings.database_url.get_secret_value(),
+        connection_class=psycopg.AsyncConnection[DictRow],
+        kwargs={"row_factory": dict_row, **options},
+        min_size=1,
+        max_size=settings.database_pool_max_size,
+        timeout=settings.database_acquire_timeout_seconds,
+        open=False,
+        check=AsyncConnectionPool.check_connection,  # pyright: ignore[reportArgumentType] - it reads no row of any kind
+        name="rag_pipeline",
+    )
+
+
+async def _connect(settings: Settings) -> None:
+    options = connection_options(settings, "rag_pipeline_start")
+    async with await psycopg.AsyncConnection.connect(settings.database_url.get_secret_value(), **options):
+        pass
+
+
+@asynccontextmanager
+async def open_database(settings: Settings) -> AsyncGenerator[Database]:
+    """Connect, trying again while the database is starting, and close on leaving.
+
+    Raises the last failure once DATABASE_START_DEADLINE_SECONDS have passed.
+    """
+    async for attempt in stamina.retry_context(
+        on=is_passing_failure,
+        attempts=None,
+        timeout=settings.database_start_deadline_seconds,
+        wait_initial=0.2,
+        wait_max=2.0,
+    ):
+        with attempt:
+            await _connect(settings)
+    pool = _make_pool(settings)
+    await pool.open()
+    try:
+        yield Database(pool, settings)
+    finally:
+        await pool.close(CLOSE_TIMEOUT_SECONDS)

@@ -1,0 +1,265 @@
+"""One job: one document from its source to searchable chunks, or to a clear reason why not.
+
+fetch, hash, extract, chunk, embed, replace. Only the last step writes, in one transaction; a failure before it leaves
+the old chunks as they are. Content that is indexed already costs no embedding call.
+"""
+
+import hashlib
+import random
+from collections.abc import Awaitable, Callable, Mapping
+from dataclasses import dataclass
+from typing import Literal, Protocol
+
+import structlog
+
+from rag_pipeline import queries
+from rag_pipeline.chunking.model import Chunk
+from rag_pipeline.database import Database, is_passing_failure
+from rag_pipeline.embeddings import EmbeddingRefused, EmbeddingUnavailable
+from rag_pipeline.extractors.model import Extraction, ExtractionError
+from rag_pipeline.messages import message_for
+from rag_pipeline.queries import BegunDocument
+from rag_pipeline.settings import Settings
+from rag_pipeline.sources.source import FetchedFile, FileError, FileGone, FileTooLarge, Source, SourceError
+from rag_pipeline.spaces import EmbeddingSpaces, Target
+from rag_pipeline.store import IndexedContent, replace_document
+from rag_pipeline.stored_chunks import embed_stored_chunks
+from rag_pipeline.uploads import UploadStore
+
+log = structlog.stdlib.get_logger(__name__)
+
+NOT_INDEXED_CODES = frozenset({"unsupported_type", "empty", "needs_vision"})
+"""Nothing is wrong with us or the file; what was stored of an earlier content goes."""
+EMBEDDING_CODES = frozenset({"embedding_unavailable", "embedding_refused"})
+INTERRUPTIONS_MAX = 20
+"""How often a job may come back from a worker that vanished before its document is suspected."""
+RETRY_SPREAD = 0.2
+
+Status = Literal["indexed", "unchanged", "not_indexed", "failed", "waiting", "gone"]
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """How a job ended. `waiting`: failed, and tried again later."""
+
+    status: Status
+    code: str | None = None
+    chunks: int = 0
+    name: str | None = None
+
+
+class Extracts(Protocol):
+    """Bytes to text."""
+
+    async def extract(self, content: bytes, *, file_name: str, mime_type: str | None) -> Extraction: ...
+
+
+ChunksOf = Callable[[Extraction, str], Awaitable[list[Chunk]]]
+"""Cuts an extraction, given the document's title."""
+
+
+class _Failure(Exception):
+    """The document could not be indexed."""
+
+    def __init__(self, code: str, message: str | None = None, *, is_final: bool = False) -> None:
+        super().__init__(code)
+        self.code = code
+        self.message = message or message_for(code)
+        self.is_final = is_final
+
+
+class Ingestor:
+    """Indexes documents of one pipeline and uploads. Safe for concurrent use."""
+
+    def __init__(
+        self,
+        database: Database,
+        *,
+        source: Source | None,
+        uploads: Mapping[str, UploadStore],
+        extractor: Extracts,
+        chunks_of: ChunksOf,
+        spaces: EmbeddingSpaces,
+        settings: Settings,
+        index_version: str,
+    ) -> None:
+        self._database = database
+        self._source = source
+        self._uploads = uploads
+        self._extractor = extractor
+        self._chunks_of = chunks_of
+        self._spaces = spaces
+        self._settings = settings
+        self._index_version = index_version
+
+    async def index(self, document_id: str, *, interruptions: int = 0) -> Outcome:
+        """Bring one document up to date. Raises only what a database that is away raises."""
+        async with self._database.transaction() as connection:
+            document = await queries.begin_document(connection, document_id)
+        if document is None:
+            return Outcome("gone")
+        try:
+            if interruptions >= INTERRUPTIONS_MAX:
+                raise _Failure("interrupted", is_final=True)
+            outcome = await self._index(document_id, document)
+        except Exception as error:
+            if is_passing_failure(error) and not isinstance(error, TimeoutError | OSError):
+                raise
+            outcome = await self._fail(document_id, document, _failure_of(error), error)
+        return Outcome(outcome.status, outcome.code, outcome.chunks, document.file_name or document.title)
+
+    async def _index(self, document_id: str, document: BegunDocument) -> Outcome:
+        targets = await self._spaces.targets()
+        if document.upload_storage is None and document.pipeline_id is None:
+            stored = await embed_stored_chunks(self._database, document_id, run=document.run, target=targets[0])
+            return Outcome("indexed" if stored else "gone")
+        fetched = await self._fetch(document_id, document)
+        content_hash = hashlib.sha256(fetched.content).hexdigest()
+        missing = await self._missing(document_id, document, content_hash, targets)
+        if not missing:
+            async with self._database.transaction() as connection:
+                await queries.finish_unchanged(connection, document_id, run=document.run, status="indexed")
+            return Outcome("unchanged")
+        try:
+            extraction = await self._extractor.extract(
+                fetched.content, file_name=fetched.name, mime_type=fetched.mime_type or document.mime_type
+            )
+            chunks = await self._chunks_of(extraction, extraction.title or document.title or fetched.name)
+            if not chunks and not extraction.tables:
+                raise ExtractionError("empty", "The file holds no text.")
+        except ExtractionError as error:
+            if error.code not in NOT_INDEXED_CODES:
+                raise
+            return await self._store_nothing(document_id, document, fetched, content_hash, error)
+        vectors = await self._embed(chunks, missing)
+        indexed = IndexedContent(
+            content_hash=content_hash,
+            index_version=self._index_version,
+            mime_type=extraction.mime_type,
+            size_bytes=len(fetched.content),
+            chunks=chunks,
+            tables=extraction.tables,
+            page_count=_page_count(extraction),
+            vectors=vectors,
+        )
+        if not await replace_document(self._database, document_id, run=document.run, indexed=indexed):
+            return Outcome("gone")
+        return Outcome("indexed", chunks=len(chunks))
+
+    async def _fetch(self, document_id: str, document: BegunDocument) -> FetchedFile:
+        if document.upload_storage is not None:
+            content = await self._uploads[document.upload_storage].fetch(document_id, document.upload_path)
+            name = document.file_name or document.title or "upload"
+            return FetchedFile(name, document.mime_type, content, "")
+        if self._source is None or document.source_key is None:
+            raise _Failure("no_source", is_final=True)
+        return await self._source.fetch(document.source_key)
+
+    async def _missing(
+        self, document_id: str, document: BegunDocument, content_hash: str, targets: tuple[Target, ...]
+    ) -> tuple[Target, ...]:
+        """The targets whose chunks are not those of this content."""
+        if document.content_hash != content_hash or document.index_version != self._index_version:
+            return targets
+        async with self._database.transaction() as connection:
+            held = await queries.spaces_holding(connection, document_id, content_hash, self._index_version)
+        return tuple(target for target in targets if target.space_id not in held)
+
+    async def _embed(self, chunks: list[Chunk], targets: tuple[Target, ...]) -> dict[int, list[list[float]]]:
+        texts = [chunk.embedded_text for chunk in chunks]
+        vectors: dict[int, list[list[float]]] = {}
+        for target in targets:
+            try:
+                vectors[target.space_id] = await target.embedder.embed(texts) if texts else []
+            except (EmbeddingUnavailable, EmbeddingRefused):
+                if target.is_required:
+                    raise
+                log.warning("serving_model_failed", space_id=target.space_id)
+        return vectors
+
+    async def _store_nothing(
+        self,
+        document_id: str,
+        document: BegunDocument,
+        fetched: FetchedFile,
+        content_hash: str,
+        reason: ExtractionError,
+    ) -> Outcome:
+        """Take away what an earlier content left; the reason stays with the document."""
+        targets = await self._spaces.targets()
+        async with self._database.transaction() as connection:
+            spaces = [target.space_id for target in targets]
+            if await queries.begin_replacement(connection, document_id, run=document.run, space_ids=spaces) is None:
+                return Outcome("gone")
+            await queries.finish_document(
+                connection,
+                document_id,
+                run=document.run,
+                status="not_indexed",
+                code=reason.code,
+                message=reason.message,
+                content_hash=content_hash,
+                index_version=self._index_version,
+                mime_type=fetched.mime_type,
+                size_bytes=len(fetched.content),
+                schema=None,
+                chunk_count=0,
+                page_count=None,
+            )
+        return Outcome("not_indexed", reason.code)
+
+    async def _fail(self, document_id: str, document: BegunDocument, failure: _Failure, error: Exception) -> Outcome:
+        retry_seconds = await self._retry_seconds(failure, document.attempts)
+        async with self._database.transaction() as connection:
+            await queries.record_failure(
+                connection,
+                document_id,
+                run=document.run,
+                code=failure.code,
+                message=failure.message,
+                retry_seconds=retry_seconds,
+            )
+        log.warning(
+            "document_failed",
+            document_id=document_id,
+            code=failure.code,
+            attempts=document.attempts + 1,
+            retry_seconds=None if retry_seconds is None else round(retry_seconds, 1),
+            exc_info=error if failure.code == "internal" else None,
+        )
+        return Outcome("failed" if retry_seconds is None else "waiting", failure.code)
+
+    async def _retry_seconds(self, failure: _Failure, attempts: int) -> float | None:
+        """When to try again; None: not before the document changes."""
+        settings = self._settings
+        if failure.is_final:
+            return None
+        if attempts + 1 >= settings.rag_attempts_max:
+            # While the model is away for everyone, no document is to blame: an outage must not quarantine them all.
+            is_outage = failure.code in EMBEDDING_CODES and not await self._spaces.is_answering()
+            return settings.rag_retry_wait_max_seconds if is_outage else None
+        wait = min(settings.rag_retry_wait_seconds * 2**attempts, settings.rag_retry_wait_max_seconds)
+        return wait * random.uniform(1 - RETRY_SPREAD, 1 + RETRY_SPREAD)  # noqa: S311 - spreads load, guards nothing
+
+
+def _failure_of(error: Exception) -> _Failure:
+    match error:
+        case _Failure():
+            return error
+        case ExtractionError():
+            return _Failure(error.code, error.message, is_final=error.is_permanent)
+        case EmbeddingUnavailable():
+            return _Failure("embedding_unavailable")
+        case EmbeddingRefused():
+            return _Failure("embedding_refused")
+        case FileTooLarge():
+            return _Failure(error.code, is_final=True)
+        case FileGone() | FileError() | SourceError():
+            return _Failure(error.code)
+        case _:
+            return _Failure("internal")
+
+
+def _page_count(extraction: Extraction) -> int | None:
+    numbers = [page.number for page in extraction.pages if page.number is not None]
+    return max(numbers) if numbers else None

@@ -1,0 +1,60 @@
+"""One replica at a time: a row in job_leases that its holder renews."""
+
+import asyncio
+import contextlib
+from uuid import uuid4
+
+import structlog
+
+from rag_pipeline import queries
+from rag_pipeline.database import Database
+
+log = structlog.stdlib.get_logger(__name__)
+
+ASK_AGAIN_SECONDS = 0.2
+
+
+class Lease:
+    """Taken and renewed by `keep`, which runs beside the work; `is_held` says whether the work may go on."""
+
+    def __init__(self, database: Database, *, name: str, seconds: float) -> None:
+        self._database = database
+        self._name = name
+        self._seconds = seconds
+        self._held_until = 0.0
+        self.holder = uuid4()
+
+    @property
+    def is_held(self) -> bool:
+        return asyncio.get_running_loop().time() < self._held_until
+
+    async def take(self) -> bool:
+        """Take or renew it; False: another replica holds it."""
+        asked_at = asyncio.get_running_loop().time()
+        async with self._database.transaction() as connection:
+            held = await queries.acquire_lease(connection, name=self._name, holder=self.holder, seconds=self._seconds)
+        self._held_until = asked_at + self._seconds if held else 0.0
+        return held
+
+    async def wait(self) -> None:
+        """Return once it is held."""
+        held = await self.take()
+        while not held:
+            await asyncio.sleep(ASK_AGAIN_SECONDS)
+            held = await self.take()
+
+    async def keep(self) -> None:
+        """Renew it for as long as this runs, and take it over when its holder lets go."""
+        while True:
+            try:
+                await self.take()
+            except Exception as error:
+                log.warning("lease_not_renewed", lease=self._name, exc_info=error)
+            await asyncio.sleep(self._seconds / 3)
+
+    async def release(self) -> None:
+        """Let others take it at once; where that fails it runs out by itself."""
+        self._held_until = 0.0
+        with contextlib.suppress(Exception):
+            async with self._database.transaction() as connection:
+                await queries.release_lease(connection, name=self._name, holder=self.holder)

@@ -1,0 +1,21 @@
+"""What a person reads about a document that could not be indexed. Texts of exceptions never get here."""
+
+MESSAGES = {
+    "gone": "The file is not there any more.",
+    "too_large": "The file is larger than the limit for one document.",
+    "not_stable": "The file keeps changing while it is read. It is tried again.",
+    "source_unavailable": "The place the file comes from cannot be reached. It is tried again.",
+    "authentication": "The place the file comes from refuses our access. An operator has to renew it.",
+    "storage_unavailable": "The storage of uploaded files cannot be reached. It is tried again.",
+    "embedding_unavailable": "The embedding model does not answer. It is tried again.",
+    "embedding_refused": "The embedding model does not accept this text, or its answer cannot be used.",
+    "no_source": "Nothing is known about where this file came from. Please upload it again.",
+    "interrupted": "Indexing this file ended without a result several times, as if it brought its worker down.",
+    "internal": "Indexing failed for a reason of ours. It is tried again.",
+}
+UNKNOWN = "The file could not be indexed."
+
+
+def message_for(code: str) -> str:
+    """The text for a code of ours."""
+    return MESSAGES.get(code, UNKNOWN)

@@ -1,0 +1,57 @@
+"""The queue of documents: procrastinate on schema queue of the same database."""
+
+import asyncio
+from collections.abc import Awaitable, Callable
+
+import psycopg
+from procrastinate import App, BaseRetryStrategy, JobContext, PsycopgConnector, RetryDecision
+from procrastinate.jobs import Job
+
+from rag_pipeline.database import connection_options, is_passing_failure
+from rag_pipeline.settings import Settings
+
+TASK_NAME = "rag_pipeline.index_document"
+"""Named so in sql/26-queue.sql too."""
+SPARE_CONNECTIONS = 3
+POOL_WAIT_SECONDS = 30.0
+"""A restart of the database lasts less; statements of the queue then wait instead of failing."""
+RETRY_WAIT_SECONDS_MAX = 60
+
+IndexJob = Callable[[str, int], Awaitable[None]]
+"""Takes a document's id, and how often its job came back from a worker that gave no result."""
+
+
+class GiveBack(BaseRetryStrategy):
+    """A job that was cut short goes back: by our own stop at once, by a database that is away a little later."""
+
+    def get_retry_decision(self, *, exception: BaseException, job: Job) -> RetryDecision | None:
+        if isinstance(exception, asyncio.CancelledError):
+            return RetryDecision()
+        if is_passing_failure(exception):
+            return RetryDecision(retry_in={"seconds": min(2**job.attempts, RETRY_WAIT_SECONDS_MAX)})
+        return None
+
+
+async def _use_queue_schema(connection: psycopg.AsyncConnection[object]) -> None:
+    # Not as a start-up option: poolers drop those.
+    await connection.set_autocommit(True)
+    await connection.execute("set search_path = queue")
+
+
+def make_queue(settings: Settings, index: IndexJob) -> App:
+    """An application that knows the one task; its connections open with it."""
+    connector = PsycopgConnector(
+        conninfo=settings.queue_url,
+        kwargs=connection_options(settings, "rag_pipeline_queue"),
+        configure=_use_queue_schema,
+        min_size=1,
+        max_size=SPARE_CONNECTIONS + min(settings.rag_worker_concurrency, 10),
+        timeout=POOL_WAIT_SECONDS,
+    )
+    app = App(connector=connector)
+
+    async def index_document(context: JobContext, document_id: str) -> None:
+        await index(document_id, context.job.attempts)
+
+    app.task(name=TASK_NAME, pass_context=True, retry=GiveBack())(index_document)
+    return app

@@ -1,0 +1,163 @@
+"""The two ways to run: until it is stopped, or once."""
+
+import asyncio
+import contextlib
+import os
+import signal
+from collections.abc import Coroutine
+from dataclasses import dataclass
+from typing import Any
+
+import structlog
+
+from rag_pipeline import queries
+from rag_pipeline.database import is_passing_failure
+from rag_pipeline.health import heartbeat_file, write_heartbeat
+from rag_pipeline.parts import Parts, open_parts
+from rag_pipeline.progress import Board, Tally
+from rag_pipeline.settings import Settings
+from rag_pipeline.sources.source import AuthenticationError, ConfigurationError, SourceError, SourceUnavailable
+from rag_pipeline.worker import every
+
+log = structlog.stdlib.get_logger(__name__)
+
+OK, FAILED, MISCONFIGURED, UNAUTHENTICATED = 0, 1, 2, 3
+BOARD_SECONDS = 1.0
+KEEP_UP_SECONDS = 60.0
+
+
+@dataclass
+class Run:
+    """How a run ended."""
+
+    status: int
+    tally: Tally
+    initialized: bool = False
+
+
+async def run(settings: Settings, board: Board) -> Run:
+    """Open everything, do what RUN_MODE says, and close. Never raises; the log says why it failed."""
+    result = Run(OK, board.tally)
+    stop = _stop_at_signals()
+    try:
+        async with open_parts(settings, board) as parts:
+            await _check(parts)
+            result.initialized = True
+            await (_once if settings.run_mode == "single" else _continuously)(parts, stop)
+    except SourceError as error:
+        board.tally.errors += 1
+        log.error("source_failed", code=error.code, reason=str(error))
+        result.status = _status_of(error)
+    except Exception as error:
+        board.tally.errors += 1
+        reason = "database_unavailable" if is_passing_failure(error) else "failed"
+        log.error(reason, exc_info=error)
+        result.status = FAILED
+    if result.status == OK and settings.run_mode == "single" and (board.tally.files_failed or stop.is_set()):
+        result.status = FAILED
+    return result
+
+
+def _status_of(error: SourceError) -> int:
+    if isinstance(error, AuthenticationError):
+        return UNAUTHENTICATED
+    return MISCONFIGURED if isinstance(error, ConfigurationError) else FAILED
+
+
+async def _check(parts: Parts) -> None:
+    """What is wrong for good ends the run here; what may pass does not keep a continuous one from starting."""
+    try:
+        await parts.source.check()
+    except SourceUnavailable:
+        if parts.settings.run_mode == "single":
+            raise
+        log.warning("source_unavailable_at_start")
+
+
+async def _continuously(parts: Parts, stop: asyncio.Event) -> None:
+    settings = parts.settings
+    pipeline_id = settings.rag_pipeline_id
+    log.info("worker_started", pipeline_id=pipeline_id, pipeline_type=settings.rag_pipeline_type, queues=parts.queues)
+
+    async def beat() -> None:
+        write_heartbeat(heartbeat_file(settings.rag_heartbeat_file), pipeline_id=pipeline_id)
+
+    async def look_after_jobs() -> None:
+        await parts.worker.look_after_jobs(pipeline_id)
+
+    async def keep_up() -> None:
+        await parts.spaces.keep_up(pipeline_id, parts.index_version)
+
+    heartbeat_seconds = settings.rag_worker_heartbeat_seconds
+    await _all_or_none(
+        stop,
+        parts.worker.run(stop),
+        parts.synchroniser.run(stop),
+        every(heartbeat_seconds, look_after_jobs, stop, name="jobs"),
+        every(heartbeat_seconds, beat, stop, name="heartbeat"),
+        every(KEEP_UP_SECONDS, keep_up, stop, name="embedding_spaces"),
+        every(BOARD_SECONDS, _refresh(parts), stop, name="progress"),
+    )
+    log.info("worker_stopped", pipeline_id=pipeline_id)
+
+
+async def _once(parts: Parts, stop: asyncio.Event) -> None:
+    pipeline_id = parts.settings.rag_pipeline_id
+    look = await parts.synchroniser.once()
+    parts.board.tally.files_deleted += look.applied.removed
+    await parts.worker.look_after_jobs(pipeline_id)
+    refreshing = asyncio.create_task(every(BOARD_SECONDS, _refresh(parts), stop, name="progress"))
+    try:
+        more = True
+        while more and not stop.is_set():
+            await parts.worker.drain(stop)
+            more = await _keep_up(parts)
+    finally:
+        refreshing.cancel()
+        await asyncio.gather(refreshing, return_exceptions=True)
+
+
+async def _keep_up(parts: Parts) -> bool:
+    try:
+        return await parts.spaces.keep_up(parts.settings.rag_pipeline_id, parts.index_version)
+    except Exception as error:
+        parts.board.tally.errors += 1
+        log.warning("embedding_spaces_failed", exc_info=error)
+        return False
+
+
+def _refresh(parts: Parts) -> Any:
+    async def refresh() -> None:
+        if parts.board.is_shown:
+            async with parts.database.transaction() as connection:
+                parts.board.tally.waiting = await queries.count_waiting_jobs(connection, parts.queues)
+            parts.board.refresh()
+
+    return refresh
+
+
+async def _all_or_none(stop: asyncio.Event, *parts: Coroutine[Any, Any, None]) -> None:
+    """Run all of them; when one ends or fails, the others are asked to stop. Raises the first failure."""
+    tasks = [asyncio.create_task(part) for part in parts]
+    await asyncio.wait(tasks, return_when=asyncio.FIRST_COMPLETED)
+    stop.set()
+    await asyncio.wait(tasks)
+    for task in tasks:
+        task.result()
+
+
+def _stop_at_signals() -> asyncio.Event:
+    """Set by the first SIGTERM or SIGINT; the second one ends the process as it is."""
+    stop = asyncio.Event()
+    loop = asyncio.get_running_loop()
+
+    def ask_to_stop(number: int) -> None:
+        if stop.is_set():
+            os._exit(128 + number)
+        log.info("stopping", signal=signal.Signals(number).name)
+        stop.set()
+
+    for number in (signal.SIGTERM, signal.SIGINT):
+        with contextlib.suppress(NotImplementedError):
+            loop.add_signal_handler(number, ask_to_stop, number)
+    return stop

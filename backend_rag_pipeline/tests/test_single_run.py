@@ -1,0 +1,124 @@
+"""One run on a schedule: what it reports, and what it leaves in the database."""
+
+import json
+
+from rag_support.world import World
+
+TEXT = "# Oranges\n\nOranges ripen in winter.\n\n# Apples\n\nApples ripen in autumn.\n"
+
+
+async def test_a_folder_is_indexed_and_reported_in_one_json_line(world: World) -> None:
+    world.write("fruit.md", TEXT)
+    world.write("sub/table.csv", "name,price\npear,3\nplum,4\n")
+    status, report, log = await world.single()
+    assert status == 0, log
+    assert report["files_processed"] == 2
+    assert (report["files_deleted"], report["files_failed"], report["errors"]) == (0, 0, 0)
+    assert (report["initialized"], report["pipeline_type"], report["run_mode"]) == (True, "local", "single")
+    assert set(report) == {
+        *("files_processed", "files_deleted", "files_failed", "errors", "duration", "initialized"),
+        *("pipeline_type", "run_mode", "total_duration"),
+    }
+    assert "Oranges ripen in winter." in "".join(await world.texts("fruit.md"))
+    document = await world.document("fruit.md")
+    assert (document["status"], document["error_code"]) == ("indexed", None)
+    assert document["chunk_count"] == len(await world.texts("fruit.md"))
+    (space,) = await world.fetch("select * from public.embedding_space")
+    assert (space["model"], space["dimensions"], space["is_active"]) == ("test-model", 16, True)
+
+
+async def test_a_table_becomes_rows_with_typed_columns(world: World) -> None:
+    world.write("prices.csv", "name,price\npear,3\nplum,4\n")
+    assert (await world.single())[0] == 0
+    rows = await world.fetch("select row_data from public.document_rows order by id")
+    assert [json.loads(row["row_data"]) for row in rows] == [{"name": "pear", "price": 3}, {"name": "plum", "price": 4}]
+    (table,) = json.loads((await world.document("prices.csv"))["schema"])
+    assert table["columns"] == [{"name": "name", "type": "text"}, {"name": "price", "type": "integer"}]
+
+
+async def test_an_unchanged_folder_costs_no_embedding_call(world: World) -> None:
+    world.write("fruit.md", TEXT)
+    await world.single()
+    assert world.embeddings.documents()
+    world.embeddings.forget()
+    status, report, _ = await world.single()
+    assert (status, report["files_processed"]) == (0, 0)
+    assert world.embeddings.documents() == []
+
+
+async def test_a_touched_file_is_looked_at_and_not_embedded_again(world: World) -> None:
+    world.write("fruit.md", TEXT)
+    await world.single()
+    world.embeddings.forget()
+    world.write("fruit.md", TEXT, written_at=1_700_000_000)
+    status, report, _ = await world.single()
+    assert (status, report["files_processed"]) == (0, 1)
+    assert world.embeddings.documents() == []
+    assert (await world.document("fruit.md"))["status"] == "indexed"
+
+
+async def test_a_changed_file_loses_what_is_not_in_it_any_more(world: World) -> None:
+    world.write("fruit.md", TEXT)
+    await world.single()
+    world.write("fruit.md", "# Pears\n\nPears ripen in late summer.\n", written_at=1_700_000_000)
+    assert (await world.single())[0] == 0
+    stored = "".join(await world.texts("fruit.md"))
+    assert "Pears" in stored
+    assert "Oranges" not in stored
+
+
+async def test_a_deleted_file_is_gone_after_one_look(world: World) -> None:
+    path = world.write("fruit.md", TEXT)
+    world.write("other.md", "Something else.")
+    await world.single()
+    path.unlink()
+    status, report, _ = await world.single()
+    assert (status, report["files_deleted"]) == (0, 1)
+    assert list(await world.documents()) == ["other.md"]
+    assert await world.texts("fruit.md") == []
+
+
+async def test_a_broken_file_fails_the_run_and_not_the_others(world: World) -> None:
+    world.write("broken.pdf", b"%PDF-1.7 and then nothing of the kind")
+    world.write("fruit.md", TEXT)
+    status, report, _ = await world.single()
+    assert (status, report["files_processed"], report["files_failed"], report["errors"]) == (1, 1, 1, 1)
+    document = await world.document("broken.pdf")
+    assert document["status"] == "failed"
+    assert document["error_message"] and "Error" not in document["error_message"]
+    assert document["quarantined_at"] is not None
+    # What will never work is not tried again, until it changes.
+    status, report, _ = await world.single()
+    assert (status, report["files_failed"]) == (0, 0)
+
+
+async def test_an_empty_file_is_understood_and_not_indexed(world: World) -> None:
+    world.write("nothing.txt", "")
+    status, report, _ = await world.single()
+    assert (status, report["files_processed"]) == (0, 1)
+    document = await world.document("nothing.txt")
+    assert (document["status"], document["error_code"]) == ("not_indexed", "empty")
+
+
+async def test_a_file_above_the_limit_says_so(world: World) -> None:
+    world.write("large.txt", "x" * 2000)
+    status, _, _ = await world.single(RAG_FILE_MAX_BYTES="1000")
+    assert status == 1
+    document = await world.document("large.txt")
+    assert (document["status"], document["error_code"]) == ("failed", "too_large")
+
+
+async def test_a_missing_folder_is_a_configuration_error_and_deletes_nothing(world: World) -> None:
+    world.write("fruit.md", TEXT)
+    await world.single()
+    world.folder.rename(world.folder.with_name("elsewhere"))
+    status, report, _ = await world.single()
+    assert (status, report["initialized"]) == (2, False)
+    assert list(await world.documents()) == ["fruit.md"]
+
+
+async def test_a_wrong_setting_ends_with_2_and_names_it(world: World) -> None:
+    status, report, log = await world.single(EMBEDDING_BATCH_SIZE="none")
+    assert (status, report) == (2, {})
+    assert "EMBEDDING_BATCH_SIZE" in log
+    assert "Traceback" not in log
