@@ -53,6 +53,8 @@ class Embedder:
 
         Raises EmbeddingUnavailable (the same may pass later), EmbeddingRefused (it will not).
         """
+        if not texts:
+            return []
         for index, text in enumerate(texts):
             if not text.strip():
                 raise EmbeddingRefused("An empty text cannot be embedded.", text_index=index)
