@@ -20,7 +20,7 @@ from rag_pipeline.extractors.model import Extraction, ExtractionError
 from rag_pipeline.messages import message_for
 from rag_pipeline.queries import BegunDocument
 from rag_pipeline.settings import Settings
-from rag_pipeline.sources.source import FetchedFile, FileError, FileGone, FileTooLarge, Source, SourceError
+from rag_pipeline.sources.source import FetchedFile, FileError, FileUnsupported, Source, SourceError
 from rag_pipeline.spaces import EmbeddingSpaces, Target
 from rag_pipeline.store import IndexedContent, replace_document
 from rag_pipeline.stored_chunks import embed_stored_chunks
@@ -113,7 +113,12 @@ class Ingestor:
         if document.upload_storage is None and document.pipeline_id is None:
             stored = await embed_stored_chunks(self._database, document_id, run=document.run, target=targets[0])
             return Outcome("indexed" if stored else "gone")
-        fetched = await self._fetch(document_id, document)
+        try:
+            fetched = await self._fetch(document_id, document)
+        except FileUnsupported as error:
+            reason = ExtractionError("unsupported_type", message_for(error.code))
+            nothing = FetchedFile(document.file_name or "", document.mime_type, b"", "")
+            return await self._store_nothing(document_id, document, nothing, hashlib.sha256(b"").hexdigest(), reason)
         content_hash = hashlib.sha256(fetched.content).hexdigest()
         missing = await self._missing(document_id, document, content_hash, targets)
         if not missing:
@@ -252,9 +257,9 @@ def _failure_of(error: Exception) -> _Failure:
             return _Failure("embedding_unavailable")
         case EmbeddingRefused():
             return _Failure("embedding_refused")
-        case FileTooLarge():
-            return _Failure(error.code, is_final=True)
-        case FileGone() | FileError() | SourceError():
+        case FileError():
+            return _Failure(error.code, is_final=error.is_permanent)
+        case SourceError():
             return _Failure(error.code)
         case _:
             return _Failure("internal")

@@ -3,6 +3,11 @@
 MESSAGES = {
     "gone": "The file is not there any more.",
     "too_large": "The file is larger than the limit for one document.",
+    "export_too_large": "Google exports its own documents up to 10 MB only, and this one is larger. Split it, use "
+    "smaller images, or store it in Drive as an Office or PDF file.",
+    "forbidden": "Its owner does not allow this file to be downloaded.",
+    "harmful": "Google marks this file as malware or spam, so it is not downloaded.",
+    "unsupported_type": "This kind of file holds no text that could be indexed.",
     "not_stable": "The file keeps changing while it is read. It is tried again.",
     "source_unavailable": "The place the file comes from cannot be reached. It is tried again.",
     "authentication": "The place the file comes from refuses our access. An operator has to renew it.",
