@@ -19,7 +19,7 @@ from agent_api.settings import Settings
 log = structlog.stdlib.get_logger(__name__)
 router = APIRouter(tags=["health"])
 
-REQUIRED_SCHEMA_VERSION = 3
+REQUIRED_SCHEMA_VERSION = 4
 """Newer ones are fine: scripts only add, and during an upgrade both versions of the service run."""
 DATABASE_CHECK_TIMEOUT_SECONDS = 2.0
 MODEL_CHECK_TIMEOUT_SECONDS = 2.0
@@ -35,7 +35,7 @@ class HealthRead(BaseModel):
 
 
 class EmbeddingSpaceRead(BaseModel):
-    """What documents are indexed with. Another EMBEDDING_MODEL_CHOICE than `model` searches by words alone."""
+    """What documents are found by. Questions are embedded with `model`, whatever EMBEDDING_MODEL_CHOICE says."""
 
     id: int
     model: str
@@ -108,7 +108,7 @@ def _judge_space(space: EmbeddingSpaceRead | None, settings: Settings) -> Outcom
 
 
 async def warn_of_another_embedding_model(database: Database, settings: Settings) -> None:
-    """Say at start that passages will be found by words alone, before somebody wonders."""
+    """Say at start that documents are in another model's space: a new one is being brought in, or a name is wrong."""
     space = await _active_embedding_space(database)
     if space is not None and _judge_space(space, settings) == "different_model":
         log.warning(

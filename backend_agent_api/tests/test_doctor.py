@@ -326,6 +326,74 @@ async def test_a_fault_in_the_database_is_named_with_its_cure(
     assert found.status == 1
 
 
+WAITING = (
+    "insert into public.document_metadata (id, title, status, pipeline_id, source_key, updated_at)"
+    " values ('late', 'Late', 'pending', 'docs', 'late.md', now() - interval '11 minutes')"
+)
+QUEUED = (
+    "insert into queue.procrastinate_jobs (task_name, queue_name, lock, args)"
+    " values ('rag_pipeline.index_document', 'pipeline:docs', 'document:late', '{}')"
+)
+WORKER = "insert into queue.procrastinate_workers (last_heartbeat) values (now() - interval '{} seconds')"
+
+
+@pytest.mark.parametrize(
+    ("statements", "level", "name", "detail", "cure"),
+    [
+        ((WAITING, QUEUED), "FAIL", "queue", "1 documents wait for more than 10 minutes and no worker", "rag-pipeline"),
+        ((WAITING, QUEUED, WORKER.format(300)), "FAIL", "queue", "no worker runs", "rag-pipeline"),
+        ((WAITING, QUEUED, WORKER.format(5)), "warn", "queue", "although a worker runs", "pipeline:docs"),
+        ((WAITING, WORKER.format(5)), "FAIL", "queue", "nothing is queued for them", "enqueue_document"),
+        (
+            (
+                "insert into public.document_metadata (id, title, status, error_code, error_message)"
+                " values ('x', 'X', 'failed', 'unreadable', 's3cret'), ('y', 'Y', 'failed', 'encrypted', 's3cret')",
+            ),
+            *("warn", "documents", "2 could not be indexed (encrypted, unreadable)", "/documents"),
+        ),
+        (
+            (
+                "insert into public.document_metadata (id, title, status, chunk_count) values ('x', 'X', 'indexed', 1)",
+                f"select public.ensure_embedding_space('{EMBEDDING_MODEL}', 384)",
+                "select public.ensure_embedding_space('another', 3)",
+                "insert into public.documents (document_id, content, embedding_space_id)"
+                " select 'x', 'text', id from public.embedding_space where model = 'another'",
+            ),
+            *("warn", "documents", "1 indexed documents have no passage in the active", "embeds them anew"),
+        ),
+        (
+            (
+                "insert into public.rag_pipeline_state (pipeline_id, pipeline_type, error_code, error_message)"
+                " values ('docs', 'local', 'folder_missing', 's3cret')",
+            ),
+            *("warn", "pipelines", "docs could not read its source when it last looked (folder_missing)", "/documents"),
+        ),
+    ],
+)
+async def test_documents_that_cannot_be_found_are_named_with_their_cure(
+    installation: Installation, statements: tuple[str, ...], level: str, name: str, detail: str, cure: str
+) -> None:
+    await installation.run_sql(*statements)
+    found = await installation.examine()
+    assert cure in found.cure_of(level, name, detail)
+    assert found.status == (1 if level == "FAIL" else 0), found.text
+
+
+async def test_a_document_that_just_began_to_wait_is_no_fault(installation: Installation) -> None:
+    await installation.run_sql(WAITING, "update public.document_metadata set updated_at = now()")
+    assert "ok    queue" in (await installation.examine()).text
+
+
+async def test_a_model_that_only_searches_is_told_from_one_that_cannot(installation: Installation) -> None:
+    """Another model than the configured one, which the same service serves as well."""
+    vector = {"object": "embedding", "index": 0, "embedding": [0.5, 0.5, 0.5]}
+    await installation.run_sql("select public.ensure_embedding_space('another', 3)")
+    async with answering(200, {"object": "list", "data": [vector], "model": "any", "usage": {}}) as url:
+        found = await installation.examine(EMBEDDING_BASE_URL=url)
+    cure = found.cure_of("warn", "embedding", "questions are embedded with another")
+    assert "EMBEDDING_MODEL_CHOICE=another" in cure
+
+
 async def test_a_broken_ledger_is_found(installation: Installation) -> None:
     await installation.database.add_user(tokens=5)
     await installation.run_sql(

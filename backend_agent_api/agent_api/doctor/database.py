@@ -5,6 +5,7 @@ import asyncpg
 from agent_api.doctor.access import examine_grants, examine_row_security
 from agent_api.doctor.books import examine_events, examine_ledger, examine_reconciliation
 from agent_api.doctor.clock import Clock
+from agent_api.doctor.documents import examine_documents, examine_queue
 from agent_api.doctor.findings import Finding, Findings, fail, ok, run_check
 from agent_api.health import REQUIRED_SCHEMA_VERSION
 from agent_api.settings import Settings
@@ -30,7 +31,15 @@ async def examine_database(settings: Settings, clock: Clock) -> Findings:
             # Tables of another version would be measured by this one's rules; whether they are open is told anyway.
             checks = [examine_row_security, examine_grants]
         else:
-            checks = [examine_row_security, examine_grants, examine_ledger, examine_events, examine_reconciliation]
+            checks = [
+                examine_row_security,
+                examine_grants,
+                examine_ledger,
+                examine_events,
+                examine_reconciliation,
+                examine_documents,
+                examine_queue,
+            ]
         for check in checks:
             name = check.__name__.removeprefix("examine_").replace("_", " ")
             findings += await run_check(name, lambda check=check: check(connection), cure=UNEXAMINED)

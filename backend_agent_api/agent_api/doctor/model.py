@@ -4,7 +4,7 @@ import asyncpg
 import httpx
 
 from agent_api.doctor.findings import Finding, Findings, fail, listed, ok, shown, warn
-from agent_api.embeddings import EmbeddingUnavailable, open_embedder
+from agent_api.embeddings import Embedder, EmbeddingUnavailable, open_embedder
 from agent_api.settings import Settings
 
 HTTP_SECONDS_MAX = 10.0
@@ -44,33 +44,46 @@ def _judge_model(settings: Settings, response: httpx.Response) -> Finding:
 
 
 async def examine_embedding(settings: Settings, *, with_database: bool) -> Findings:
-    """One vector of one word, compared with the space that the documents are in."""
+    """One vector of one word from the configured model and, where documents are in another's space, from that one."""
+    async with open_embedder(settings) as embedder:
+        own = await _probe(embedder, settings.embedding_model_choice)
+        if isinstance(own, str):
+            detail = (
+                f"{settings.embedding_model_choice} at {shown(settings.embedding_base_url)} gives no vector ({own})"
+            )
+            cure = "check EMBEDDING_BASE_URL, EMBEDDING_API_KEY and EMBEDDING_MODEL_CHOICE; only words find until then"
+            return [fail("embedding", detail, cure)]
+        made = f"{settings.embedding_model_choice} gives {own} dimensions"
+        if not with_database:
+            return [ok("embedding", made)]
+        try:
+            space = await _active_space(settings)
+        except (asyncpg.PostgresError, asyncpg.InterfaceError, OSError, TimeoutError):
+            return [warn("embedding", f"{made}; the database does not tell which it holds", "mend the database first")]
+        if space is None:
+            return [ok("embedding", f"{made}; the database holds no embedding space yet")]
+        searched = own if space[0] == settings.embedding_model_choice else await _probe(embedder, space[0])
+    return [_judge_space(settings, made, searched, space)]
+
+
+async def _probe(embedder: Embedder, model: str) -> int | str:
+    """The dimensions of a vector, or why there is none."""
     try:
-        async with open_embedder(settings) as embedder:
-            dimensions = len(await embedder.embed(PROBE))
+        return len(await embedder.embed(PROBE, model=model))
     except EmbeddingUnavailable as error:
-        reason = type(error.__cause__).__name__ if error.__cause__ else "an empty vector"
-        detail = f"{settings.embedding_model_choice} at {shown(settings.embedding_base_url)} gives no vector ({reason})"
-        cure = "check EMBEDDING_BASE_URL, EMBEDDING_API_KEY and EMBEDDING_MODEL_CHOICE; until then only words are found"
-        return [fail("embedding", detail, cure)]
-    made = f"{settings.embedding_model_choice} gives {dimensions} dimensions"
-    if not with_database:
-        return [ok("embedding", made)]
-    try:
-        space = await _active_space(settings)
-    except (asyncpg.PostgresError, asyncpg.InterfaceError, OSError, TimeoutError):
-        return [warn("embedding", f"{made}; the database does not tell which it holds", "mend the database first")]
-    return [_judge_space(settings, made, dimensions, space)]
+        return type(error.__cause__).__name__ if error.__cause__ else "an empty vector"
 
 
-def _judge_space(settings: Settings, made: str, dimensions: int, space: tuple[str, int] | None) -> Finding:
-    if space is None:
-        return ok("embedding", f"{made}; the database holds no embedding space yet")
+def _judge_space(settings: Settings, made: str, searched: int | str, space: tuple[str, int]) -> Finding:
     model, expected = space
-    if (model, expected) == (settings.embedding_model_choice, dimensions):
+    if searched != expected:
+        detail = f"{made}, the active embedding space is {model} with {expected}: documents are found by words only"
+        return fail("embedding", detail, f"set EMBEDDING_MODEL_CHOICE={model} again, or index all documents anew")
+    if model == settings.embedding_model_choice:
         return ok("embedding", f"{made}, as the active embedding space")
-    detail = f"{made}, the active embedding space is {model} with {expected}: documents are found by words only"
-    return fail("embedding", detail, f"set EMBEDDING_MODEL_CHOICE={model} again, or index all documents anew")
+    detail = f"{made}, the active embedding space is {model} with {expected}: questions are embedded with {model}"
+    cure = f"set EMBEDDING_MODEL_CHOICE={model} again, or let the worker bring in {settings.embedding_model_choice}"
+    return warn("embedding", detail, cure)
 
 
 async def _active_space(settings: Settings) -> tuple[str, int] | None:

@@ -1003,7 +1003,7 @@ export interface components {
         };
         /**
          * EmbeddingSpaceRead
-         * @description What documents are indexed with. Another EMBEDDING_MODEL_CHOICE than `model` searches by words alone.
+         * @description What documents are found by. Questions are embedded with `model`, whatever EMBEDDING_MODEL_CHOICE says.
          */
         EmbeddingSpaceRead: {
             /** Id */
@@ -4040,7 +4040,7 @@ export interface operations {
                      *       },
                      *       "chunk_id": 812,
                      *       "page": 4,
-                     *       "heading_path": "Termination › Notice",
+                     *       "heading_path": "Termination",
                      *       "char_start": 8210,
                      *       "char_end": 8245,
                      *       "content": "The notice period is three months.",
