@@ -108,6 +108,11 @@ async def test_a_flag_is_acknowledged_once_and_not_raised_again(mine: Shop) -> N
     assert (await ask(mine, other_id, "POST", path, json={})).json() == done
     again = event_about("payment_intent.succeeded", payment_intent(marks(purchase_id, user_id), id=second))
     assert (await deliver(mine.api, again)).json() == {"status": "flagged"}
+    # Nor by an observation that says again that money is still here.
+    charge_id = (await mine.stripe_get(f"/v1/payment_intents/{second}"))["latest_charge"]
+    await mine.sandbox.control("POST", f"/sandbox/charges/{charge_id}/refund", {"amount": 100})
+    [refunded] = (await mine.stripe_get("/v1/events", limit=1, type="charge.refunded"))["data"]
+    assert (await deliver(mine.api, refunded)).json() == {"status": "flagged"}
     report = await reconcile(mine)
     assert (report.drift, report.flagged.payments) == (0, 0)
     assert (await ask(mine, admin_id, "GET", "reconciliation")).json()["flagged_payments"] == []
