@@ -170,7 +170,7 @@ class Settings(BaseSettings):
     supabase_service_key: SecretStr = SecretStr("")
     upload_storage: Literal["postgres", "supabase"] = "postgres"
     """Where the API puts new uploads; the worker reads from both."""
-    upload_bucket: Annotated[str, Field(min_length=1)] = "documents"
+    upload_bucket: Annotated[str, Field(min_length=1)] = "agent-uploads"
     upload_timeout_seconds: Seconds = 60
 
     @model_validator(mode="after")
