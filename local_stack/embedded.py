@@ -143,6 +143,7 @@ def prepare_environments(configuration: Configuration, console: Console) -> Node
                 pool.submit(ensure_packages, node, frontend, "npm packages of the site", console, log("setup-site")),
                 pool.submit(environments.ensure, environments.STACK, console, log("setup-stack")),
                 pool.submit(environments.ensure, environments.AGENT_API, console, log("setup-agent-api")),
+                pool.submit(environments.ensure, environments.RAG_PIPELINE, console, log("setup-rag-pipeline")),
                 pool.submit(ensure_packages, node, auth, "npm packages of authentication", console, log("setup-auth")),
             ]
             try:
@@ -177,14 +178,17 @@ def _start_all(configuration: Configuration, node: Node, supervisor: Supervisor,
     if not configuration.own_stripe:
         console.event("starting the Stripe sandbox")
         supervisor.start(stack.stripe())
+    if not configuration.own_database:
+        seeding.add_sample_documents(configuration)
     configuration.watch_directory.mkdir(parents=True, exist_ok=True)
     site.build_site(node, configuration, site_environment, console, configuration.workspace.log("setup-site"))
     supervisor.wait_until_healthy()
     if not configuration.own_database:
         seeding.create_accounts(stack.running_cluster(), configuration)
     write_env_file(configuration.workspace.env_file, configuration.exported_environment(services_environment))
-    console.event("starting the agent API and the site")
+    console.event("starting the agent API, the ingestion worker and the site")
     supervisor.start(stack.api(services_environment))
+    supervisor.start(stack.rag_pipeline(services_environment))
     supervisor.start(stack.site(site_environment))
     supervisor.wait_until_healthy()
 
@@ -207,6 +211,7 @@ def _print_summary(configuration: Configuration, console: Console) -> None:
         console.line(f"  account    {DEMO_EMAIL}  {configuration.secrets.demo_password}")
         console.line(f"  operator   {ADMIN_EMAIL}  {configuration.secrets.admin_password}")
     console.line(f"  API        {configuration.address('api')}/docs")
+    console.line(f"  documents  {relative(configuration.watch_directory)}/: what lies there, the agent answers from")
     for line in simulated:
         console.line(f"  simulated  {line}")
     if own:

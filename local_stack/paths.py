@@ -55,6 +55,11 @@ class Workspace:
         return self.root / "postgres"
 
     @property
+    def heartbeat_file(self) -> Path:
+        """Written by the ingestion worker while it is well."""
+        return self.root / "rag-heartbeat.json"
+
+    @property
     def site(self) -> Path:
         return self.root / "site"
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import shutil
 import urllib.error
 import urllib.request
 
@@ -15,6 +16,7 @@ from local_stack.postgres.binaries import find_installation
 from local_stack.postgres.psql import SqlError, numbered_scripts, run_sql
 
 SQL_DIRECTORY = REPOSITORY / "sql"
+SAMPLE_DOCUMENTS = REPOSITORY / "local_stack" / "sample_documents"
 # On Supabase it is 0 until the operator sets it.
 SIGNUP_BONUS_SQL = """
 insert into public.app_settings (key, value) values ('signup_bonus_tokens', '10')
@@ -61,6 +63,26 @@ def check_own_schema(database_url: str) -> None:
         raise StackError(
             "the database of DATABASE_URL lacks the schema: apply the scripts of sql/ to it first, see sql/README.md"
         )
+
+
+def add_sample_documents(configuration: Configuration) -> None:
+    """Put the samples into the watched folder, once per database; what is there stays as it is.
+
+    Who deleted one does not get it back, and a folder that `.env` names gets none.
+    """
+    marker = configuration.workspace.postgres / "samples-added"
+    if marker.exists() or "RAG_WATCH_DIRECTORY" in configuration.own:
+        return
+    folder = configuration.watch_directory
+    folder.mkdir(parents=True, exist_ok=True)
+    for sample in sorted(SAMPLE_DOCUMENTS.glob("*")):
+        target = folder / sample.name
+        if sample.is_file() and not target.exists():
+            # In one step: the worker may be looking.
+            partial = target.with_name(f".{target.name}.partial")
+            shutil.copyfile(sample, partial)
+            partial.replace(target)
+    marker.write_text("")
 
 
 def set_signup_bonus(cluster: Cluster) -> None:

