@@ -1,8 +1,8 @@
 """What a listing says against what the database knows: new, changed, moved and vanished files."""
 
 from collections import defaultdict
-from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Collection, Mapping, Sequence
+from dataclasses import dataclass, field, replace
 
 from rag_pipeline.queries import KnownFile
 from rag_pipeline.sources.source import SourceFile
@@ -16,9 +16,6 @@ class Difference:
     removed: tuple[str, ...]
     renames: dict[str, str] = field(default_factory=dict[str, str])
 
-    def __bool__(self) -> bool:
-        return bool(self.upserts or self.removed)
-
 
 def is_unchanged(file: SourceFile, known: KnownFile) -> bool:
     """Whether nothing about the file needs to be written down."""
@@ -30,46 +27,40 @@ def is_unchanged(file: SourceFile, known: KnownFile) -> bool:
     )
 
 
-def compare(files: Sequence[SourceFile], unsettled: Iterable[str], known: Mapping[str, KnownFile]) -> Difference:
-    """Compare a complete listing. Files that are still being written are there, and neither new nor changed."""
-    waiting = frozenset(unsettled)
-    listed = {file.key for file in files} | waiting
+def compare(files: Sequence[SourceFile], unsettled: Collection[str], known: Mapping[str, KnownFile]) -> Difference:
+    """Compare a complete listing. Files that are still being written are there, and neither new nor changed.
+
+    What vanished while a new file of its size is still being written may be that file: it is decided once that one has
+    settled.
+    """
+    listed = {file.key for file in files} | set(unsettled)
+    vanished = [key for key in known if key not in listed]
+    renames = _renames_by_identity(files, vanished, known)
+    moved = set(renames.values())
     upserts = tuple(
         file
         for file in files
-        if file.key not in waiting and not ((former := known.get(file.key)) and is_unchanged(file, former))
+        # One that only moved is nobody's unfinished writing, however young it is.
+        if (file.key in moved or file.key not in unsettled)
+        and not ((former := known.get(file.key)) and is_unchanged(file, former))
     )
-    removed = tuple(key for key in known if key not in listed)
-    return Difference(upserts, removed)
-
-
-def renames_by_identity(difference: Difference, known: Mapping[str, KnownFile]) -> dict[str, str]:
-    """Files that moved within one file system: same identity and same content mark under another key."""
-    vanished: dict[tuple[str, str], str] = {
-        (former.identity, former.fingerprint): key
-        for key in difference.removed
-        if (former := known[key]).identity is not None and former.fingerprint is not None
+    waiting_sizes = {
+        file.size_bytes for file in files if file.key in unsettled and file.key not in known and file.key not in moved
     }
-    renames: dict[str, str] = {}
-    for file in difference.upserts:
-        if file.identity is None or file.key in known:
-            continue
-        former_key = vanished.pop((file.identity, file.fingerprint), None)
-        if former_key is not None:
-            renames[former_key] = file.key
-    return renames
+    removed = tuple(
+        key for key in vanished if key not in renames and (known[key].size_bytes or None) not in waiting_sizes
+    )
+    return Difference(upserts, removed, renames)
 
 
-def candidates_by_size(
-    difference: Difference, renames: Mapping[str, str], known: Mapping[str, KnownFile]
-) -> dict[str, list[str]]:
+def candidates_by_size(difference: Difference, known: Mapping[str, KnownFile]) -> dict[str, list[str]]:
     """New keys with the vanished ones of the same size: only their content can tell whether they are the same file."""
     by_size: dict[int, list[str]] = defaultdict(list)
     for key in difference.removed:
         former = known[key]
-        if key not in renames and former.content_hash is not None and former.size_bytes:
+        if former.content_hash is not None and former.size_bytes:
             by_size[former.size_bytes].append(key)
-    taken = set(renames.values())
+    taken = set(difference.renames.values())
     return {
         file.key: by_size[file.size_bytes]
         for file in difference.upserts
@@ -78,5 +69,24 @@ def candidates_by_size(
 
 
 def with_renames(difference: Difference, renames: dict[str, str]) -> Difference:
+    """The same with these renames; what was renamed is not removed."""
     removed = tuple(key for key in difference.removed if key not in renames)
-    return Difference(difference.upserts, removed, renames)
+    return replace(difference, removed=removed, renames=renames)
+
+
+def _renames_by_identity(
+    files: Sequence[SourceFile], vanished: Sequence[str], known: Mapping[str, KnownFile]
+) -> dict[str, str]:
+    """Files that moved within one file system: same identity and same content mark under another key."""
+    by_mark = {
+        (former.identity, former.fingerprint): key
+        for key in vanished
+        if (former := known[key]).identity is not None and former.fingerprint is not None
+    }
+    renames: dict[str, str] = {}
+    for file in files:
+        if file.identity is not None and file.key not in known:
+            former_key = by_mark.pop((file.identity, file.fingerprint), None)
+            if former_key is not None:
+                renames[former_key] = file.key
+    return renames

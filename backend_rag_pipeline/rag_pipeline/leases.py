@@ -36,6 +36,14 @@ class Lease:
         self._held_until = asked_at + self._seconds if held else 0.0
         return held
 
+    async def try_to_take(self) -> bool:
+        """As `take`; False also where the database cannot be asked."""
+        try:
+            return await self.take()
+        except Exception as error:
+            log.warning("lease_not_taken", lease=self._name, exc_info=error)
+            return False
+
     async def wait(self) -> None:
         """Return once it is held."""
         held = await self.take()
@@ -46,10 +54,7 @@ class Lease:
     async def keep(self) -> None:
         """Renew it for as long as this runs, and take it over when its holder lets go."""
         while True:
-            try:
-                await self.take()
-            except Exception as error:
-                log.warning("lease_not_renewed", lease=self._name, exc_info=error)
+            await self.try_to_take()
             await asyncio.sleep(self._seconds / 3)
 
     async def release(self) -> None:

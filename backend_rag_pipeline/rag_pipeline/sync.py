@@ -16,7 +16,7 @@ from typing import Any
 import structlog
 
 from rag_pipeline import queries
-from rag_pipeline.comparing import Difference, candidates_by_size, compare, renames_by_identity, with_renames
+from rag_pipeline.comparing import Difference, candidates_by_size, compare, with_renames
 from rag_pipeline.database import Database
 from rag_pipeline.leases import Lease
 from rag_pipeline.queries import Applied, KnownFile
@@ -34,6 +34,7 @@ from rag_pipeline.sources.source import (
     SourceUnavailable,
     WakingSource,
 )
+from rag_pipeline.worker import until_stopped
 
 log = structlog.stdlib.get_logger(__name__)
 
@@ -71,7 +72,9 @@ class Synchroniser:
         waker = asyncio.create_task(self._listen())
         try:
             while not stop.is_set():
-                await self._wait(stop, await self._turn())
+                seconds = await until_stopped(self._turn(), stop)
+                if seconds is not None:
+                    await self._wait(stop, seconds)
         finally:
             for task in (keeper, waker):
                 task.cancel()
@@ -119,7 +122,7 @@ class Synchroniser:
     async def _turn(self) -> float:
         """One look, if it is this replica's turn. Returns the seconds until the next."""
         interval = self._settings.rag_interval_seconds
-        if not self._lease.is_held:
+        if not self._lease.is_held and not await self._lease.try_to_take():
             # Whoever holds it may apply another listing meanwhile.
             self._applied_listing = None
             return min(interval, self._settings.rag_sync_lease_seconds / 3)
@@ -184,8 +187,7 @@ class Synchroniser:
             known = await queries.list_known_files(connection, self._pipeline_id)
         difference = compare(listing.files, listing.unsettled, known)
         self._refuse_lost_folder(listing, difference, known, state)
-        renames = renames_by_identity(difference, known)
-        renames |= await self._renames_by_content(difference, renames, known)
+        renames = difference.renames | await self._renames_by_content(difference, known)
         applied = await self._apply(with_renames(difference, renames), listing.state, is_complete=True)
         self._applied_listing = None if listing.unsettled else (listing.files, listing.state)
         return Look(applied, len(listing.unsettled))
@@ -205,11 +207,9 @@ class Synchroniser:
                 " are missing in it: is a disk not mounted? If this is meant, set RAG_ACCEPT_NEW_FOLDER=true once"
             )
 
-    async def _renames_by_content(
-        self, difference: Difference, renames: Mapping[str, str], known: Mapping[str, KnownFile]
-    ) -> dict[str, str]:
+    async def _renames_by_content(self, difference: Difference, known: Mapping[str, KnownFile]) -> dict[str, str]:
         """Files that were copied elsewhere and deleted here, or moved between file systems."""
-        candidates = candidates_by_size(difference, renames, known)
+        candidates = candidates_by_size(difference, known)
         found: dict[str, str] = {}
         for new_key, former_keys in list(candidates.items())[:COMPARED_BY_CONTENT_MAX]:
             try:

@@ -6,7 +6,8 @@ finish are given back by whichever worker looks next.
 
 import asyncio
 import contextlib
-from collections.abc import Awaitable, Callable
+from collections.abc import Callable, Coroutine
+from typing import Any, TypeVar
 
 import structlog
 from procrastinate import App
@@ -19,6 +20,7 @@ from rag_pipeline.settings import Settings
 
 log = structlog.stdlib.get_logger(__name__)
 
+T = TypeVar("T")
 RESTART_WAIT_SECONDS = (0.5, 1.0, 2.0, 5.0, 10.0)
 FORGOTTEN_LIMIT = 1000
 
@@ -112,11 +114,25 @@ def _running_job_ids(worker: Worker) -> set[int]:
     return {context.job.id for context in running.values() if context.job.id is not None}
 
 
-async def every(seconds: float, act: Callable[[], Awaitable[object]], stop: asyncio.Event, *, name: str) -> None:
+async def until_stopped(work: Coroutine[Any, Any, T], stop: asyncio.Event) -> T | None:
+    """The result of some work that may be left undone: None, and the work cancelled, where `stop` comes first."""
+    task, stopped = asyncio.create_task(work), asyncio.create_task(stop.wait())
+    try:
+        await asyncio.wait({task, stopped}, return_when=asyncio.FIRST_COMPLETED)
+        return task.result() if task.done() else None
+    finally:
+        for each in (task, stopped):
+            each.cancel()
+        await asyncio.gather(task, stopped, return_exceptions=True)
+
+
+async def every(
+    seconds: float, act: Callable[[], Coroutine[Any, Any, object]], stop: asyncio.Event, *, name: str
+) -> None:
     """Do something again and again until `stop`; a failure is logged and the next turn comes."""
     while not stop.is_set():
         try:
-            await act()
+            await until_stopped(act(), stop)
         except Exception as error:
             log.warning("periodic_work_failed", work=name, exc_info=error)
         with contextlib.suppress(TimeoutError):
