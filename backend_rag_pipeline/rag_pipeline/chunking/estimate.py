@@ -18,9 +18,9 @@ _PIECES = re.compile(
     r"|(?P<other>.)",
     re.DOTALL,
 )
-_LETTER, _SYLLABLE, _OTHER = 1.15, 2.1, 2.2
+_LETTER, _SYLLABLE, _OTHER = 1.15, 2.2, 2.2
 _BEYOND_BMP = 4.0
-_LATIN = 1.0
+_LATIN = 1.5
 
 
 def estimate_model_tokens(text: str) -> int:

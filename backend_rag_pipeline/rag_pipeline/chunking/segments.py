@@ -4,9 +4,6 @@ from collections.abc import Iterator
 
 _SEGMENT_MAX_CHARACTERS = 6_000
 _SEGMENT_MIN_CHARACTERS = 3_000
-_RUN_MAX_CHARACTERS = 1_000
-"""Of characters without any space: base64, a minified file. Tokenizers are slow on these."""
-_RUN_MIN_CHARACTERS = 2_000
 _BREAKS = ("\n# ", "\n## ", "\n### ", "\n\n", "\n", " ")
 
 
@@ -14,10 +11,10 @@ def segments(text: str, start: int, end: int) -> Iterator[tuple[int, int]]:
     """Ranges that cover a range of the text, cut where it hurts least."""
     while end - start > _SEGMENT_MAX_CHARACTERS:
         cut = _best_cut(text, start)
-        yield from _without_long_runs(text, start, cut)
+        yield start, cut
         start = cut
     if start < end:
-        yield from _without_long_runs(text, start, end)
+        yield start, end
 
 
 def _best_cut(text: str, start: int) -> int:
@@ -27,35 +24,6 @@ def _best_cut(text: str, start: int) -> int:
         if found >= 0:
             return found + 1
     return _between_characters(text, high)
-
-
-def _without_long_runs(text: str, start: int, end: int) -> Iterator[tuple[int, int]]:
-    """The range, with very long words cut out and into pieces."""
-    position = start
-    for run_start, run_end in _long_runs(text, start, end):
-        if position < run_start:
-            yield position, run_start
-        while run_end - run_start > _RUN_MAX_CHARACTERS:
-            cut = _between_characters(text, run_start + _RUN_MAX_CHARACTERS)
-            yield run_start, cut
-            run_start = cut
-        yield run_start, run_end
-        position = run_end
-    if position < end:
-        yield position, end
-
-
-def _long_runs(text: str, start: int, end: int) -> Iterator[tuple[int, int]]:
-    """Runs without space. In scripts that use none, punctuation ends a run, so texts are left whole."""
-    run_start = start
-    for position in range(start, end):
-        character = text[position]
-        if character.isspace() or character > "\u2fff":
-            if position - run_start >= _RUN_MIN_CHARACTERS:
-                yield run_start, position
-            run_start = position + 1
-    if end - run_start >= _RUN_MIN_CHARACTERS:
-        yield run_start, end
 
 
 def _between_characters(text: str, position: int) -> int:
