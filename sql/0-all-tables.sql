@@ -3948,7 +3948,8 @@ begin
             'with seen as %1$s (select d.id, d.embedding from public.documents as d where d.embedding_space_id = %2$L::integer and %3$s)'
             ' select s.id, s.embedding::%4$s(%5$s) <=> $1::%4$s(%5$s) as distance from seen as s'
             ' order by s.embedding::%4$s(%5$s) <=> $1::%4$s(%5$s) limit %6$s',
-            v_reading, p_space_id, p_condition, v_type, v_dimensions, p_limit
+            -- More than are asked for: where most of what is near belongs to others, the first that may be seen are not the nearest.
+            v_reading, p_space_id, p_condition, v_type, v_dimensions, 2 * p_limit
         );
         if private.is_first_space(p_space_id) then
             -- Chunks of an older database have no index; it had none either.
@@ -4526,5 +4527,5 @@ insert into private.applied_scripts (name, checksum) values
     ('24-billing.sql', 'f9bdf0c90de9a28fef77d13768eb35503be6804c61619d0c330f9127f7f76060'),
     ('25-applied-scripts.sql', 'f0a7b2d7bdc65e9df8e860f9ac5befc1c508efd75ebc092c0601616320adc8e9'),
     ('26-queue.sql', '4781d04a9318f0bd038fd6b040a73bb9c2d2e8dc1e9fcc989e6c4706374f572a'),
-    ('27-knowledge-search.sql', 'b0ef737df657c97c02fffbbe5d974063da4ec5a260194e803f85a79f6e325979'),
+    ('27-knowledge-search.sql', '6c4109e8de984b90edec52de361ef5ce6fe1f22361cb404331f30228291a0ed4'),
     ('28-ingestion.sql', '5a002b23d08e78cc3aa3766a54c4a2dd12dc407914db4ed84f6419d8d0d2f315');

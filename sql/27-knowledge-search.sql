@@ -320,7 +320,8 @@ begin
             'with seen as %1$s (select d.id, d.embedding from public.documents as d where d.embedding_space_id = %2$L::integer and %3$s)'
             ' select s.id, s.embedding::%4$s(%5$s) <=> $1::%4$s(%5$s) as distance from seen as s'
             ' order by s.embedding::%4$s(%5$s) <=> $1::%4$s(%5$s) limit %6$s',
-            v_reading, p_space_id, p_condition, v_type, v_dimensions, p_limit
+            -- More than are asked for: where most of what is near belongs to others, the first that may be seen are not the nearest.
+            v_reading, p_space_id, p_condition, v_type, v_dimensions, 2 * p_limit
         );
         if private.is_first_space(p_space_id) then
             -- Chunks of an older database have no index; it had none either.

@@ -11,6 +11,7 @@ from local_stack.postgres.testing import Database
 from tests.sql.knowledge import add_vectors, search
 from tests.sql.schema import apply, upgrade_scripts
 from tests.sql.test_install import OLD_VERSIONS, USER, make_old
+from tests.sql.test_queue import wait_for_lock
 
 ENSURE = "select public.ensure_embedding_space($1, $2)"
 
@@ -20,6 +21,11 @@ async def spaces(connection: asyncpg.Connection) -> list[tuple[str, bool, bool]]
         "select model, is_active, retired_at is not null as is_retired from public.embedding_space order by id"
     )
     return [(row["model"], row["is_active"], row["is_retired"]) for row in rows]
+
+
+async def ensure(database: Database, model: str) -> int:
+    async with database.connect() as connection:
+        return await connection.fetchval(ENSURE, model, 3)
 
 
 async def add_to_two_spaces(connection: asyncpg.Connection) -> tuple[int, int]:
@@ -36,16 +42,17 @@ async def contents(connection: asyncpg.Connection, space_id: int | None = None, 
     return {row["content"] for row in await search(connection, None, "tea", [1, 0, 0], space_id, mode=mode)}
 
 
-async def test_many_who_start_at_once_make_one_space_and_one_active_one(database: Database) -> None:
-    async def ensure(model: str) -> int:
-        async with database.connect() as connection:
-            return await connection.fetchval(ENSURE, model, 3)
-
-    ids = await asyncio.gather(*(ensure(model) for model in ("a", "b") * 6))
-    assert len(set(ids)) == 2
-    async with database.connect() as connection:
-        assert sorted(active for _, active, _ in await spaces(connection)) == [False, True]
-        indexes = await connection.fetch("select 1 from pg_indexes where indexname ~ '^documents_embedding_space_'")
+async def test_two_who_start_with_two_models_at_once_make_one_active_space(database: Database) -> None:
+    async with database.connect() as first, database.connect() as second:
+        async with first.transaction():
+            await first.execute(ENSURE, "a", 3)
+            other = asyncio.create_task(second.fetchval(ENSURE, "b", 3))
+            same = asyncio.create_task(ensure(database, "a"))
+            await wait_for_lock(database)
+        await other
+        assert await spaces(first) == [("a", True, False), ("b", False, False)]
+        assert await same == await first.fetchval(ENSURE, "a", 3)
+        indexes = await first.fetch("select 1 from pg_indexes where indexname ~ '^documents_embedding_space_'")
     assert len(indexes) == 2
 
 

@@ -29,8 +29,8 @@ class Library:
         self.centres = [[self.chance.gauss(0, 1) for _ in range(DIMENSIONS)] for _ in range(CLUSTERS)]
         self.space_id = 0
 
-    def vectors(self, count: int) -> list[list[float]]:
-        return [scatter(self.chance.choice(self.centres), 4, self.chance) for _ in range(count)]
+    def vectors(self, count: int, clusters: int = CLUSTERS) -> list[list[float]]:
+        return [scatter(self.chance.choice(self.centres[:clusters]), 4, self.chance) for _ in range(count)]
 
     async def fill(self) -> None:
         ensure = "select public.ensure_embedding_space('m', $1)"
@@ -46,7 +46,9 @@ class Library:
             await self.connection.execute(
                 "insert into public.document_metadata (id, owner_id) values ($1, $2)", name, owner_id
             )
-            await add_vectors(self.connection, name, self.space_id, self.vectors(count), f"tea {name}")
+            # One person writes about few subjects, and asks about others too: what is near then belongs to others.
+            vectors = self.vectors(count, CLUSTERS // 8 if name == "many" else CLUSTERS)
+            await add_vectors(self.connection, name, self.space_id, vectors, f"tea {name}")
         await self.connection.execute(
             "update public.documents set content = content || ' ' || ($1::text[])[1 + chunk_index % 8]"
             " || case when chunk_index % 100 = 0 then ' saffron' else '' end",
