@@ -37,9 +37,9 @@ def spoil(fault: Fault, response: Response) -> Response:
         return _Truncated(response)
     if fault.kind == "corrupt":
         response.body = bytes(response.body[:-1]) + bytes([response.body[-1] ^ 1])
-    if fault.kind == "incomplete_search":
+    if fault.kind in ("incomplete_search", "lag"):
         body: Any = json.loads(bytes(response.body))
-        return JSONResponse(body | {"incompleteSearch": True})
+        return JSONResponse(body | ({"files": []} if fault.kind == "lag" else {"incompleteSearch": True}))
     return response
 
 

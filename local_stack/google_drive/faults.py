@@ -19,6 +19,7 @@ Kind: TypeAlias = Literal[
     "corrupt",
     "expired",
     "incomplete_search",
+    "lag",
     "forbidden",
     "api_disabled",
 ]

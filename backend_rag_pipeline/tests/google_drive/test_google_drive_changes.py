@@ -1,5 +1,6 @@
 """What the change logs tell, and when only a complete listing will do."""
 
+import json
 from typing import Any
 
 import pytest
@@ -159,6 +160,17 @@ async def test_a_folder_moves_into_a_new_one_within_one_look(drive: RunningDrive
     assert await follower.look() == {"file", "second"}
 
 
+async def test_a_listing_that_lags_behind_the_log_hides_no_folder(drive: RunningDrive, follower: Follower) -> None:
+    await drive.folder("outside", None, readers=[SERVICE_ACCOUNT])
+    await drive.folder("folder", "outside")
+    await drive.add("file", "folder")
+    await follower.look()
+    await drive.folder("new")
+    await drive.change("folder", parents=["new"])
+    await drive.fault("lag", path="/drive/v3/files", parameter="q")
+    assert await follower.look() == {"file"} and not follower.has_listed
+
+
 async def test_a_folder_leaves_inside_another_one(drive: RunningDrive, follower: Follower) -> None:
     await drive.folder("outer")
     await drive.folder("inner")
@@ -253,6 +265,8 @@ async def test_a_place_that_google_forgot_means_a_complete_listing(
         {"version": 0},
         {"root_id": "another-folder"},
         {"root_id": None},
+        {"account": "somebody-else@example.com"},
+        {"follows_shortcuts": False},
         {"places": None},
         {"places": {"account": "nonsense"}},
         {"folders": "watched"},
@@ -268,16 +282,27 @@ async def test_a_state_that_does_not_fit_means_a_complete_listing(
     assert await source.changes({}) is None
 
 
+async def test_another_account_begins_with_a_complete_listing(drive: RunningDrive, make_source: MakeSource) -> None:
+    """Its log of changes is another one."""
+    state = (await make_source().list_all()).state
+    person, other = await drive.oauth_json(), await drive.oauth_json("other@example.com")
+    assert await make_source(credentials_json=person).changes(state) is None
+    own = (await make_source(credentials_json=person).list_all()).state
+    assert await make_source(credentials_json=person).changes(own) is not None
+    assert await make_source(credentials_json=other).changes(own) is None
+    assert all(json.loads(key)["refresh_token"] not in json.dumps([state, own]) for key in (person, other))
+
+
 @pytest.mark.parametrize("kind", ["server_error", "garbage", "truncated", "rate_limit"])
 async def test_a_log_that_breaks_off_says_nothing(drive: RunningDrive, make_source: MakeSource, kind: str) -> None:
-    source = make_source(client={"deadline_seconds": 0.5})
+    source = make_source()
     state = (await source.list_all()).state
     await drive.control("POST", "/settings", {"page_size_max": 1})
     for number in range(3):
         await drive.add(f"file-{number}")
     await drive.fault(kind, times=1000, skip=1, path="/drive/v3/changes")
     with pytest.raises(SourceUnavailable):
-        await source.changes(state)
+        await make_source(client={"deadline_seconds": 1}).changes(state)
     await drive.control("DELETE", "/faults")
     changes = await source.changes(state)
     assert changes is not None and len(changes.changed) == 3

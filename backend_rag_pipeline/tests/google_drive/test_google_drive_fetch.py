@@ -122,7 +122,7 @@ async def test_a_rate_limit_that_lasts_is_no_lost_permission(
     drive: RunningDrive, make_source: MakeSource, parameter: str
 ) -> None:
     """Both are a 403."""
-    source = make_source(client={"deadline_seconds": 0.3})
+    source = make_source(client={"deadline_seconds": 1})
     await drive.add("file")
     await drive.fault("rate_limit", path="/drive/v3/files/", parameter=parameter, times=1000)
     with pytest.raises(SourceUnavailable):
@@ -159,7 +159,7 @@ async def test_a_download_that_breaks_off_is_tried_again(drive: RunningDrive, so
 
 
 async def test_a_download_that_keeps_breaking_off_is_no_content(drive: RunningDrive, make_source: MakeSource) -> None:
-    source = make_source(client={"deadline_seconds": 0.5})
+    source = make_source(client={"deadline_seconds": 1})
     await drive.add("file")
     await drive.fault("truncated", parameter="alt=media", times=1000)
     with pytest.raises(SourceUnavailable):

@@ -84,7 +84,7 @@ async def test_cycles_several_parents_and_shortcuts_lead_to_each_document_once(
 async def test_a_shortcut_that_cannot_be_followed_now_is_no_dead_one(
     drive: RunningDrive, make_source: MakeSource
 ) -> None:
-    source = make_source(client={"deadline_seconds": 0.3})
+    source = make_source(client={"deadline_seconds": 1})
     await drive.add("far", None, readers=[SERVICE_ACCOUNT])
     await drive.add("shortcut", mime_type=SHORTCUT, target_id="far")
     await drive.fault("user_rate_limit", path="/drive/v3/files/far", times=1000)
@@ -163,7 +163,7 @@ async def test_the_own_drive_of_a_person(drive: RunningDrive, make_source: MakeS
 async def test_a_listing_with_one_page_missing_is_no_listing(
     drive: RunningDrive, make_source: MakeSource, kind: str
 ) -> None:
-    source = make_source(client={"deadline_seconds": 0.5})
+    source = make_source(client={"deadline_seconds": 1})
     await drive.control("POST", "/settings", {"page_size_max": 1})
     for number in range(4):
         await drive.add(f"file-{number}")

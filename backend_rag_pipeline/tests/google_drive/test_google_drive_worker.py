@@ -55,7 +55,7 @@ async def run_worker(drive: RunningDrive, database: Database, model_url: str) ->
         "RAG_WATCH_FOLDER_ID": "watched",
         "GOOGLE_DRIVE_API_ENDPOINT": drive.url,
         "GOOGLE_DRIVE_CREDENTIALS_JSON": drive.service_account_json(),
-        "GOOGLE_DRIVE_DEADLINE_SECONDS": "3",
+        "GOOGLE_DRIVE_DEADLINE_SECONDS": "8",
         "RAG_ATTEMPTS_MAX": "1",
     }
 

@@ -111,16 +111,23 @@ class DriveClient:
             wait_max=options.wait_max_seconds,
             wait_jitter=options.wait_initial_seconds * _WAIT_JITTER_SHARE,
         )
+        last: Exception | None = None
         try:
             async with asyncio.timeout(options.deadline_seconds):
                 async for attempt in attempts:
                     with attempt:
-                        return await self._in_thread(work)
-        except TimeoutError:
-            seconds = options.deadline_seconds
-            raise SourceUnavailable(f"Google Drive did not answer within {seconds:g} seconds") from None
+                        try:
+                            return await self._in_thread(work)
+                        except Exception as error:
+                            last = error
+                            raise
         except Exception as error:
-            if (meaning := meaning_of(error)) is error:
+            # At the deadline the reason is what kept us from an answer until then.
+            reason = last if isinstance(error, TimeoutError) else error
+            if reason is None:
+                seconds = options.deadline_seconds
+                raise SourceUnavailable(f"Google Drive did not answer within {seconds:g} seconds") from None
+            if (meaning := meaning_of(reason)) is error:
                 raise
             raise meaning from None
         raise AssertionError("stamina returns, raises or tries again")

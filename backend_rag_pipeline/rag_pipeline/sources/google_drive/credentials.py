@@ -1,5 +1,6 @@
 """Google credentials from a setting or a file, for reading Drive and nothing else."""
 
+import hashlib
 import json
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
@@ -28,6 +29,8 @@ class Identity:
 
     account: str | None
     """The address a folder has to be shared with; known for a service account only."""
+    mark: str
+    """Differs between accounts: each has a log of changes of its own."""
     make: Callable[[], GoogleCredentials]
 
 
@@ -98,7 +101,7 @@ def _service_account(values: Mapping[str, Any], name: str) -> Identity:
         raise ConfigurationError(
             f"{name} is no complete key of a service account; download it again from the Google Cloud console"
         ) from None
-    return Identity(str(values["client_email"]), make)
+    return Identity(str(values["client_email"]), str(values["client_email"]), make)
 
 
 def _authorized_user(values: Mapping[str, Any], name: str) -> Identity:
@@ -115,7 +118,9 @@ def _authorized_user(values: Mapping[str, Any], name: str) -> Identity:
             client_secret=values["client_secret"],
         )
 
-    return Identity(None, make)
+    # Long and random: a part of its digest tells nothing about it.
+    mark = hashlib.sha256(values["refresh_token"].encode()).hexdigest()[:16]
+    return Identity(None, mark, make)
 
 
 def check_address(address: str, name: str) -> None:

@@ -24,15 +24,26 @@ class PlaceLost(Exception):
 
 
 @dataclass(frozen=True)
+class Scope:
+    """What is read, and as whom: what was remembered of another scope is of no use."""
+
+    root_id: str | None
+    account: str
+    follows_shortcuts: bool
+
+
+@dataclass(frozen=True)
 class Known:
     """What is remembered between two looks: the tree, and the place in each log."""
 
     tree: Tree
     places: dict[str, str]
 
-    def as_state(self) -> SourceState:
+    def as_state(self, scope: Scope) -> SourceState:
         return {
             "version": _STATE_VERSION,
+            "account": scope.account,
+            "follows_shortcuts": scope.follows_shortcuts,
             "root_id": self.tree.root_id,
             "places": cast(JsonValue, self.places),
             "folders": cast(JsonValue, sorted(self.tree.folders)),
@@ -40,14 +51,15 @@ class Known:
         }
 
 
-def known_of(state: Mapping[str, JsonValue], root_id: str | None) -> Known | None:
-    """None: written by another version, or for another folder."""
+def known_of(state: Mapping[str, JsonValue], scope: Scope) -> Known | None:
+    """None: written by another version, or for another scope."""
     places, folders, shortcuts = state.get("places"), state.get("folders"), state.get("shortcuts")
-    if state.get("version") != _STATE_VERSION or state.get("root_id", "") != root_id:
+    theirs = [state.get(name, "") for name in ("version", "root_id", "account", "follows_shortcuts")]
+    if theirs != [_STATE_VERSION, scope.root_id, scope.account, scope.follows_shortcuts]:
         return None
     if not (isinstance(places, dict) and isinstance(folders, list) and isinstance(shortcuts, dict)):
         return None
-    tree = Tree(root_id, {str(id) for id in folders}, {id: str(target) for id, target in shortcuts.items()})
+    tree = Tree(scope.root_id, {str(id) for id in folders}, {id: str(target) for id, target in shortcuts.items()})
     return Known(tree, {log: str(place) for log, place in places.items()})
 
 

@@ -19,6 +19,7 @@ from rag_pipeline.sources.source import (
     FileGone,
     JsonValue,
     Listing,
+    SourceState,
     SourceUnavailable,
 )
 
@@ -54,7 +55,7 @@ class GoogleDriveSource:
         if options.client.api_endpoint:
             check_address(options.client.api_endpoint, "GOOGLE_DRIVE_API_ENDPOINT")
         identity = load_identity(options.credentials_json, options.credentials_directory)
-        self._account = identity.account
+        self._identity = identity
         self._client = DriveClient(identity, options.client)
 
     async def check(self) -> None:
@@ -64,7 +65,7 @@ class GoogleDriveSource:
             return
         root = await reader.item(self._folder_id)
         if root is None:
-            with_whom = self._account or "the account that gave access"
+            with_whom = self._identity.account or "the account that gave access"
             raise ConfigurationError(
                 f"RAG_WATCH_FOLDER_ID: there is no such folder, or it is not shared with {with_whom}"
             )
@@ -92,12 +93,16 @@ class GoogleDriveSource:
     async def changes(self, state: Mapping[str, JsonValue]) -> Changes | None:
         reader = Reader(self._client)
         root = await self._root(reader) if self._folder_id == "root" else None
-        known = feed.known_of(state, root.id if root else self._folder_id)
+        known = feed.known_of(state, self._scope(root.id if root else self._folder_id))
         if known is None or (found := await self._update(reader, known)) is None:
             return None
         update, places = found
         changed = tuple(item.as_source_file() for item in update.changed.values())
-        return Changes(changed, tuple(sorted(update.removed)), feed.Known(update.tree, places).as_state())
+        return Changes(
+            changed,
+            tuple(sorted(update.removed)),
+            self._state(update.tree, places),
+        )
 
     async def fetch(self, key: str) -> FetchedFile:
         item = await Reader(self._client).item(key)
@@ -107,6 +112,12 @@ class GoogleDriveSource:
 
     async def close(self) -> None:
         await self._client.close()
+
+    def _state(self, tree: Tree, places: dict[str, str]) -> SourceState:
+        return feed.Known(tree, places).as_state(self._scope(tree.root_id))
+
+    def _scope(self, root_id: str | None) -> feed.Scope:
+        return feed.Scope(root_id, self._identity.mark, self._options.follow_shortcuts)
 
     async def _root(self, reader: Reader) -> DriveItem | None:
         """The watched folder. One that is not to be seen is no empty one: nothing may be concluded from it."""
@@ -138,7 +149,7 @@ class GoogleDriveSource:
         update, places = found
         kept = {id: item for id, item in documents.items() if id not in update.removed} | dict(update.changed)
         files = tuple(item.as_source_file() for item in kept.values())
-        return Listing(files, feed.Known(update.tree, places).as_state())
+        return Listing(files, self._state(update.tree, places))
 
     async def _update(self, reader: Reader, known: feed.Known) -> tuple[Update, dict[str, str]] | None:
         try:
