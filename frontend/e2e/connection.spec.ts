@@ -1,19 +1,6 @@
 import type { Page } from "@playwright/test"
-import { ask, askAndWait, balance, composer, expect, lastTurnOf, ledgerOf, liveAnswer, questions, settledAnswers, signUp, test as base } from "./support/app"
-import { Cable } from "./support/cable"
-
-const test = base.extend<{ cable: Cable; page: Page }>({
-  cable: async ({}, use) => {
-    const cable = await Cable.lay()
-    await use(cable)
-    await cable.remove()
-  },
-  context: async ({ browser, cable, baseURL }, use) => {
-    const context = await browser.newContext({ baseURL, proxy: { server: cable.address } })
-    await use(context)
-    await context.close()
-  },
-})
+import { ask, askAndWait, balance, composer, expect, lastTurnOf, ledgerOf, liveAnswer, questions, settledAnswers, signUp } from "./support/app"
+import { test } from "./support/wire"
 
 const countedTo = (last: number) => Array.from({ length: last }, (_, index) => `word${index + 1}`)
 const wordsOf = async (page: Page) => (await settledAnswers(page).innerText()).match(/word\d+/g)

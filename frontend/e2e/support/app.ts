@@ -77,7 +77,7 @@ export async function askAndWait(page: Page, text: string): Promise<void> {
   await expect(page).toHaveURL(/\/c\//)
 }
 
-async function withDatabase<Result>(work: (client: Client) => Promise<Result>): Promise<Result> {
+export async function withDatabase<Result>(work: (client: Client) => Promise<Result>): Promise<Result> {
   const client = new Client({ connectionString: requireStack().databaseUrl })
   await client.connect()
   try {

@@ -1,5 +1,5 @@
 import { cn } from "@/lib/cn"
-import { useId } from "react"
+import { useId, useState } from "react"
 
 type ChoiceProps<Value extends string> = {
   label: string
@@ -12,6 +12,13 @@ type ChoiceProps<Value extends string> = {
 /** One of a few, all in sight: radio buttons drawn as one control. */
 export function Choice<Value extends string>({ label, value, options, onChange, className }: ChoiceProps<Value>) {
   const name = useId()
+  // What is chosen shows at once, also where the answer to it (an address, say) follows a moment later.
+  const [shown, setShown] = useState(value)
+  const [known, setKnown] = useState(value)
+  if (value !== known) {
+    setKnown(value)
+    setShown(value)
+  }
   return (
     <fieldset className={cn("flex h-9 rounded-lg border border-line-strong/70 bg-surface p-0.5 text-sm", className)}>
       <legend className="sr-only">{label}</legend>
@@ -24,8 +31,11 @@ export function Choice<Value extends string>({ label, value, options, onChange, 
             type="radio"
             name={name}
             value={option.value}
-            checked={option.value === value}
-            onChange={() => onChange(option.value)}
+            checked={option.value === shown}
+            onChange={() => {
+              setShown(option.value)
+              onChange(option.value)
+            }}
             className="absolute inset-0 cursor-pointer opacity-0"
           />
           {option.label}

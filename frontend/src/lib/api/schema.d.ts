@@ -4120,7 +4120,7 @@ export interface operations {
                     "application/octet-stream": string;
                 };
             };
-            /** @description unauthorized */
+            /** @description unauthorized, account_not_found */
             401: {
                 headers: {
                     [name: string]: unknown;
@@ -4147,6 +4147,15 @@ export interface operations {
                     "application/json": components["schemas"]["ErrorRead"];
                 };
             };
+            /** @description rate_limited */
+            429: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorRead"];
+                };
+            };
             /** @description internal_error */
             500: {
                 headers: {
@@ -4156,7 +4165,7 @@ export interface operations {
                     "application/json": components["schemas"]["ErrorRead"];
                 };
             };
-            /** @description storage_unavailable, auth_unavailable, database_unavailable */
+            /** @description storage_unavailable, server_busy, auth_unavailable, database_unavailable */
             503: {
                 headers: {
                     [name: string]: unknown;
