@@ -5,6 +5,7 @@ import hashlib
 import json
 import struct
 import threading
+import time
 from collections.abc import Generator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
@@ -32,6 +33,8 @@ class EmbeddingService:
     """Anything else is answered to every request."""
     failing_text: str | None = None
     """A request that holds it is answered 500; others are served."""
+    delay_seconds: float = 0
+    """Of each answer, as of a model that is far away."""
     released: threading.Event = field(default_factory=threading.Event)
     """Cleared: requests wait."""
     arrived: threading.Event = field(default_factory=threading.Event)
@@ -68,6 +71,7 @@ class EmbeddingService:
             self.models.add(body["model"])
         self.arrived.set()
         self.released.wait()
+        time.sleep(self.delay_seconds)
         is_failing = self.failing_text is not None and any(self.failing_text in text for text in texts)
         status = 500 if is_failing else self.status
         if status != 200:

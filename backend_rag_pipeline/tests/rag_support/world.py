@@ -143,11 +143,18 @@ class World:
 
     async def until(self, condition: Callable[[], Awaitable[bool]], what: str) -> None:
         """Wait for a fact to become true."""
+        try:
+            await self.until_without_database(condition, what)
+        except TimeoutError as error:
+            rows = [dict(row) for row in (await self.documents()).values()][:5]
+            raise AssertionError(f"{error}\n{rows}\n{self.log_text()[-5000:]}") from None
+
+    async def until_without_database(self, condition: Callable[[], Awaitable[bool]], what: str) -> None:
+        """The same; the database may be away."""
         give_up_at = time.monotonic() + WAIT_SECONDS_MAX
         while not await condition():
             if time.monotonic() > give_up_at:
-                rows = [dict(row) for row in (await self.documents()).values()][:5]
-                raise AssertionError(f"did not happen: {what}\n{rows}\n{self.log_text()[-5000:]}")
+                raise TimeoutError(f"did not happen: {what}")
             await asyncio.sleep(0.05)
 
     async def until_status(self, key: str, *statuses: str) -> asyncpg.Record:

@@ -1,0 +1,178 @@
+"""Killed workers, a database that restarts, and many workers at once: exactly the right chunks afterwards."""
+
+import asyncio
+import random
+from collections.abc import Sequence
+
+import pytest
+from rag_support.embedding_service import EmbeddingService
+from rag_support.world import World
+
+from local_stack.postgres.cluster import remove_cluster, start_cluster
+from local_stack.postgres.pytest_plugin import SETTINGS, SQL_DIRECTORY
+from local_stack.postgres.testing import Database
+from local_stack.processes import free_ports
+
+KILLS = 20
+PARAGRAPHS = 30
+
+
+def text_of(version: str) -> str:
+    return "".join(f"## Part {number}\n\nVersion {version} of part {number}.\n\n" for number in range(PARAGRAPHS))
+
+
+async def test_a_worker_killed_at_random_points_leaves_exactly_the_old_or_the_new_chunks(world: World) -> None:
+    key = "book.md"
+    # Several files, so that a kill finds one of them at each step.
+    names = [key, *(f"other-{number}.md" for number in range(4))]
+    for name in names:
+        world.write(name, text_of("0"))
+    assert (await world.single())[0] == 0
+    before = {name: await world.texts(name) for name in names}
+    assert all(len(texts) > 1 for texts in before.values())
+    moments = random.Random(20)  # noqa: S311 - the same moments again when it fails
+    # About as long as everything else that is done for a document, so that all of it is hit.
+    world.embeddings.delay_seconds = 0.05
+    unfinished = 0
+    for attempt in range(1, KILLS + 1):
+        version = str(attempt)
+        for name in names:
+            world.write(name, text_of(version), written_at=1_700_000_000 + attempt)
+        worker = world.start_worker()
+
+        async def begun() -> bool:
+            return await world.value("select count(*) from queue.procrastinate_jobs where status = 'doing'") > 0
+
+        await world.until(begun, "the worker has begun")
+        # Nothing is waited for: the moment of the kill is the random part.
+        await asyncio.sleep(moments.uniform(0, 0.6))
+        world.kill(worker)
+        unfinished += await world.value("select count(*) from queue.procrastinate_jobs where status = 'doing'") > 0
+        for name in names:
+            now = await world.texts(name)
+            assert now == before[name] or _is_version(now, version), f"after kill {attempt}: {now}"
+            before[name] = now
+        await world.fetch("delete from queue.procrastinate_workers")
+    assert unfinished >= KILLS / 4, "most kills missed the work"
+    world.start_worker()
+
+    async def all_new() -> bool:
+        return all([_is_version(await world.texts(name), str(KILLS)) for name in names])
+
+    await world.until(all_new, "what was killed is finished by another worker")
+    await world.until_idle()
+    assert await world.value("select count(*) from public.documents") == sum(
+        [row["chunk_count"] for row in (await world.documents()).values()]
+    )
+
+
+def _is_version(texts: Sequence[str], version: str) -> bool:
+    whole = "\n".join(texts)
+    return all(f"Version {version} of part {number}." in whole for number in range(PARAGRAPHS)) and (
+        whole.count("Version ") == whole.count(f"Version {version} of")
+    )
+
+
+async def test_a_killed_workers_document_goes_to_another_one(world: World) -> None:
+    world.write("fruit.md", "Oranges ripen in winter.")
+    world.embeddings.hold()
+    first = world.start_worker()
+    await world.until_status("fruit.md", "indexing")
+    world.kill(first)
+    world.embeddings.released.set()
+    assert await world.value("select status::text from queue.procrastinate_jobs") == "doing"
+    world.start_worker()
+    await world.until_status("fruit.md", "indexed")
+    await world.until_idle()
+
+
+async def test_three_workers_index_each_of_two_hundred_files_exactly_once(world: World) -> None:
+    for number in range(200):
+        world.write(f"{number % 10}/{number}.md", f"This is file number {number}.")
+    for _ in range(3):
+        world.start_worker()
+
+    async def all_there() -> bool:
+        return await world.value("select count(*) from public.document_metadata where status = 'indexed'") == 200
+
+    await world.until(all_there, "200 files are indexed")
+    await world.until_idle()
+    rows = await world.fetch("select content, count(*) as chunks from public.documents group by content")
+    assert len(rows) == 200
+    assert {row["chunks"] for row in rows} == {1}
+    assert len(world.embeddings.documents()) == 200
+    assert await world.value("select max(indexing_run) from public.document_metadata") == 1
+
+
+async def test_a_database_that_restarts_in_mid_document_loses_nothing(
+    embeddings: EmbeddingService, tmp_path_factory: pytest.TempPathFactory
+) -> None:
+    directory = tmp_path_factory.mktemp("restarting")
+    (port,) = free_ports(1)
+    cluster = start_cluster(directory, port, SETTINGS)
+    cluster.apply_sql_scripts(SQL_DIRECTORY)
+    world = World(Database(cluster, "postgres"), embeddings, directory / "watched", directory / "logs")
+    world.folder.mkdir()
+    world.logs.mkdir()
+    try:
+        for number in range(3):
+            world.write(f"{number}.md", f"This is file number {number}.")
+        embeddings.hold()
+        worker = world.start_worker()
+        await world.until_status("0.md", "indexing")
+        cluster.stop()
+        embeddings.released.set()
+
+        async def missed() -> bool:
+            return "OperationalError" in world.log_text()
+
+        await world.until_without_database(missed, "the worker has missed its database")
+        cluster = start_cluster(directory, port, SETTINGS)
+        for number in range(3):
+            await world.until_status(f"{number}.md", "indexed")
+        await world.until_idle()
+        assert worker.poll() is None
+        assert await world.value("select count(*) from public.documents") == 3
+    finally:
+        embeddings.released.set()
+        world.end_workers()
+        cluster.stop()
+        remove_cluster(directory)
+
+
+async def test_connections_that_break_in_mid_document_are_made_anew(world: World) -> None:
+    for number in range(3):
+        world.write(f"{number}.md", f"This is file number {number}.")
+    world.embeddings.hold()
+    worker = world.start_worker()
+    await world.until_status("0.md", "indexing")
+    async with world.database.superuser() as connection:
+        await connection.execute(
+            """
+            select pg_terminate_backend(pid) from pg_stat_activity
+            where datname = current_database() and pid <> pg_backend_pid()
+            """
+        )
+    world.embeddings.released.set()
+    for number in range(3):
+        await world.until_status(f"{number}.md", "indexed")
+    await world.until_idle()
+    assert worker.poll() is None
+    assert await world.value("select count(*) from public.documents") == 3
+
+
+async def test_one_replica_looks_at_the_source_and_another_takes_over(world: World) -> None:
+    first = world.start_worker()
+    world.write("a.md", "First.")
+    await world.until_status("a.md", "indexed")
+    second = world.start_worker(RAG_HEARTBEAT_FILE=str(world.logs / "second"))
+
+    async def started() -> bool:
+        return (world.logs / "second").exists()
+
+    await world.until(started, "the second worker runs")
+    assert await world.value("select count(*) from public.job_leases") == 1
+    world.kill(first)
+    world.write("b.md", "Second.")
+    await world.until_status("b.md", "indexed")
+    assert second.poll() is None
