@@ -28,5 +28,7 @@ class Request:
 
 def encode_request(request: Request, content: bytes) -> bytes:
     """The frame that precedes the content."""
-    head = json.dumps(asdict(request)).encode()
+    # A name may hold half characters (undecodable bytes of a file system): JSON readers refuse those.
+    name = request.file_name.encode("utf-8", "replace").decode()
+    head = json.dumps({**asdict(request), "file_name": name}).encode()
     return REQUEST_FRAME.pack(len(head), len(content)) + head
