@@ -80,9 +80,11 @@ def run_tests() -> int:
             # The official Stripe CLI, which only tests of the sandbox use.
             log = workspace.log("setup-stripe")
             ensure_packages(node, STRIPE_SANDBOX, "npm packages of the Stripe CLI", console, log)
-            _run_python_checks(results, node)
+            chromium = _find_or_install_chromium(workspace.log("setup-browser"), console, node)
+            _install_caddy(workspace.log("setup-caddy"), console)
+            _run_python_checks(results, node, chromium)
             _run_site_checks(results, node)
-            _run_browser_tests(results, configuration, console, node)
+            _run_browser_tests(results, configuration, console, node, chromium)
     except StackError as error:
         results.fail("set up", str(error))
     except Stopped:
@@ -90,12 +92,14 @@ def run_tests() -> int:
     return results.summary(console.elapsed_seconds)
 
 
-def _run_python_checks(results: Results, node: Node) -> None:
+def _run_python_checks(results: Results, node: Node, chromium: str | None) -> None:
     programs = environments.DEV.bin
     environment = _clean_environment() | {
         "PATH": f"{programs}{os.pathsep}{node.path}",
         "VIRTUAL_ENV": str(environments.DEV.directory),
     }
+    if chromium is not None:
+        environment["CHROMIUM_PATH"] = chromium
     for title, command in (
         ("ruff check", [programs / "ruff", "check", "."]),
         ("ruff format", [programs / "ruff", "format", "--check", "."]),
@@ -113,10 +117,11 @@ def _run_site_checks(results: Results, node: Node) -> None:
         results.run(title, [npm, "run", "--silent", script], cwd=FRONTEND, environment=environment)
 
 
-def _run_browser_tests(results: Results, configuration: Configuration, console: Console, node: Node) -> None:
+def _run_browser_tests(
+    results: Results, configuration: Configuration, console: Console, node: Node, chromium: str | None
+) -> None:
     """Playwright in a real browser against a private stack with fresh data."""
     _heading("playwright: a private stack")
-    chromium = _find_or_install_chromium(configuration.workspace.log("setup-browser"), console, node)
     try:
         with running_stack(configuration, console) as supervisor:
             threading.Thread(target=supervisor.watch, daemon=True).start()
@@ -132,17 +137,14 @@ def _run_browser_tests(results: Results, configuration: Configuration, console: 
 
 def _find_or_install_chromium(log: Path, console: Console, node: Node) -> str | None:
     """A browser on PATH, Debian's, or Playwright's own (None: Playwright knows where that is)."""
-    configured = os.environ.get("CHROMIUM_PATH")
-    if configured:
-        return configured
-    found = _chromium_on_path()
+    found = chromium_program()
     if found is not None:
         return found
     with console.step("browser"):
         if shutil.which("apt-get") is not None and os.geteuid() == 0:
             _attempt(["apt-get", "update"], log)
             _attempt(["apt-get", "install", "-y", "--no-install-recommends", "chromium"], log)
-            found = _chromium_on_path()
+            found = chromium_program()
             if found is not None:
                 return found
         npx = shutil.which("npx", path=node.path) or "npx"
@@ -151,8 +153,18 @@ def _find_or_install_chromium(log: Path, console: Console, node: Node) -> str | 
     return None
 
 
-def _chromium_on_path() -> str | None:
-    return next((path for name in CHROMIUM_NAMES if (path := shutil.which(name)) is not None), None)
+def chromium_program() -> str | None:
+    """The browser in CHROMIUM_PATH or on the PATH."""
+    configured = os.environ.get("CHROMIUM_PATH")
+    return configured or next((path for name in CHROMIUM_NAMES if (path := shutil.which(name)) is not None), None)
+
+
+def _install_caddy(log: Path, console: Console) -> None:
+    """Debian's, where none is on the PATH and this may be done. Without one its tests fail and say so."""
+    if shutil.which("caddy") is None and shutil.which("apt-get") is not None and os.geteuid() == 0:
+        with console.step("Caddy"):
+            _attempt(["apt-get", "update"], log)
+            _attempt(["apt-get", "install", "-y", "--no-install-recommends", "caddy"], log)
 
 
 def _attempt(

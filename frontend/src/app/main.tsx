@@ -1,3 +1,4 @@
+import "@/lib/no-eval"
 import "@/index.css"
 import { App } from "@/app/app"
 import { ConfigProblem } from "@/app/config-problem"

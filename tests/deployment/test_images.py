@@ -1,0 +1,78 @@
+"""The Dockerfiles: linted, and their steps done in clean folders, so that the lock files are seen to suffice."""
+
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from local_stack.paths import REPOSITORY
+from tests.deployment.images import Replay, context_files, parse
+
+DOCKERFILES = sorted(REPOSITORY.glob("*/Dockerfile"))
+HADOLINT = Path(sys.executable).with_name("hadolint")
+
+
+def test_the_services_have_images() -> None:
+    assert {path.parent.name for path in DOCKERFILES} >= {"backend_agent_api", "frontend"}
+
+
+@pytest.mark.parametrize("dockerfile", DOCKERFILES, ids=lambda path: path.parent.name)
+def test_a_dockerfile_passes_its_linter(dockerfile: Path) -> None:
+    linted = subprocess.run([HADOLINT, dockerfile], capture_output=True, text=True)
+    assert linted.returncode == 0, linted.stdout + linted.stderr
+
+
+@pytest.mark.parametrize("dockerfile", DOCKERFILES, ids=lambda path: path.parent.name)
+def test_an_image_holds_no_secret_and_nothing_of_this_machine(dockerfile: Path) -> None:
+    sent = {str(path) for path in context_files(dockerfile.parent)}
+    assert sent
+    for name in sent:
+        assert not Path(name).name.startswith(".env"), name
+        assert not {"node_modules", "dist", "__pycache__", "tests"} & set(Path(name).parts), name
+
+
+@pytest.mark.parametrize("dockerfile", DOCKERFILES, ids=lambda path: path.parent.name)
+def test_an_image_is_made_in_stages_and_runs_as_nobody(dockerfile: Path) -> None:
+    *_, last = stages = parse(dockerfile)
+    assert len(stages) >= 2
+    users = [arguments for instruction, arguments in last.steps if instruction == "USER"]
+    assert users == ["10001"]
+    assert [arguments for instruction, arguments in last.steps if instruction == "HEALTHCHECK"]
+
+
+def test_the_apis_lock_file_is_all_it_needs(tmp_path: Path) -> None:
+    context = REPOSITORY / "backend_agent_api"
+    build, final = parse(context / "Dockerfile")
+    replay = Replay(context, tmp_path)
+    replay.run(build)
+    for instruction, arguments in final.steps:
+        match instruction:
+            case "WORKDIR":
+                replay.directory = tmp_path / arguments.lstrip("/")
+            case "COPY" if not arguments.startswith("--from"):
+                replay.copy(*arguments.split())
+            case _:
+                pass
+    python = tmp_path / "opt" / "venv" / "bin" / "python"
+    printed = subprocess.check_output(
+        [python, "-c", "import agent_api.main; print(agent_api.main.__file__)"],
+        cwd=tmp_path / "app",
+        env={"PATH": "/usr/bin:/bin"},
+        text=True,
+    )
+    assert Path(printed.strip()).is_relative_to(tmp_path), "the copied service, not the repository's"
+
+
+def test_the_sites_lock_file_is_all_it_needs(tmp_path: Path) -> None:
+    context = REPOSITORY / "frontend"
+    build, final = parse(context / "Dockerfile")
+    replay = Replay(context, tmp_path)
+    replay.run(build)
+    built = tmp_path / "site" / "dist"
+    assert (built / "index.html").exists()
+    assert (built / "config.js").exists()
+    assert "connect-src 'self' https: http:" in (built / "index.html").read_text().replace("&#39;", "'")
+    for _, arguments in (step for step in final.steps if step[0] == "COPY" and "--from" not in step[1]):
+        replay.copy(*arguments.split())
+    assert (tmp_path / "etc" / "caddy" / "site" / "config.js").exists()
