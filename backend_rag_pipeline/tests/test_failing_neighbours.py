@@ -1,0 +1,108 @@
+"""What stands around the worker fails: each document says so, keeps what it had, and nothing half is stored."""
+
+import pytest
+from rag_support.world import World
+
+TEXT = "Oranges ripen in winter."
+
+
+async def test_while_the_model_is_away_documents_wait_and_none_is_given_up(world: World) -> None:
+    world.write("fruit.md", TEXT)
+    world.embeddings.status = 500
+    world.start_worker(RAG_ATTEMPTS_MAX="2")
+
+    async def tried_often() -> bool:
+        found = (await world.documents()).get("fruit.md")
+        return found is not None and found["attempts"] >= 4
+
+    await world.until(tried_often, "it is tried beyond the limit for one document")
+    document = await world.document("fruit.md")
+    assert (document["error_code"], document["quarantined_at"]) == ("embedding_unavailable", None)
+    assert await world.texts("fruit.md") == []
+    world.embeddings.status = 200
+    document = await world.until_status("fruit.md", "indexed")
+    assert (document["error_code"], document["error_message"], document["attempts"]) == (None, None, 0)
+
+
+async def test_a_document_that_the_model_never_takes_is_left_alone_after_the_limit_until_it_changes(
+    world: World,
+) -> None:
+    world.write("good.md", TEXT)
+    world.write("bad.md", "The poisoned text.")
+    world.embeddings.failing_text = "poisoned"
+    world.start_worker(RAG_ATTEMPTS_MAX="3", EMBEDDING_BATCH_SIZE="1")
+
+    async def quarantined() -> bool:
+        found = (await world.documents()).get("bad.md")
+        return found is not None and found["quarantined_at"] is not None
+
+    await world.until(quarantined, "it is given up")
+    document = await world.document("bad.md")
+    assert (document["status"], document["attempts"]) == ("failed", 3)
+    await world.until_idle()
+    assert (await world.document("good.md"))["status"] == "indexed"
+    world.write("bad.md", "A better text.", written_at=1_700_000_000)
+    await world.until_status("bad.md", "indexed")
+
+
+@pytest.mark.parametrize("status", [401, 429, 500])
+async def test_a_failed_change_keeps_the_old_chunks(world: World, status: int) -> None:
+    world.write("fruit.md", TEXT)
+    assert (await world.single())[0] == 0
+    world.write("fruit.md", "Pears ripen in summer.", written_at=1_700_000_000)
+    world.embeddings.status = status
+    exit_status, report, _ = await world.single(EMBEDDING_DEADLINE_SECONDS="1")
+    assert (exit_status, report["files_failed"]) == (1, 1)
+    assert await world.texts("fruit.md") == [TEXT]
+    assert (await world.document("fruit.md"))["status"] == "failed"
+    world.embeddings.status = 200
+    assert await world.value("update queue.procrastinate_jobs set scheduled_at = null returning 1") == 1
+    assert (await world.single())[0] == 0
+    assert await world.texts("fruit.md") == ["Pears ripen in summer."]
+
+
+async def test_a_model_that_never_answers_is_given_up_after_the_deadline(world: World) -> None:
+    world.write("fruit.md", TEXT)
+    world.embeddings.hold()
+    exit_status, report, _ = await world.single(EMBEDDING_TIMEOUT_SECONDS="1", EMBEDDING_DEADLINE_SECONDS="2")
+    assert (exit_status, report["files_failed"]) == (1, 1)
+    assert (await world.document("fruit.md"))["error_code"] == "embedding_unavailable"
+
+
+async def test_vectors_of_another_length_are_never_stored(world: World) -> None:
+    world.write("fruit.md", TEXT)
+    worker = world.start_worker()
+    await world.until_status("fruit.md", "indexed")
+    world.embeddings.dimensions = 8
+    world.write("pears.md", "Pears ripen in summer.")
+    document = await world.until_status("pears.md", "failed")
+    assert document["error_code"] in ("embedding_refused", "embedding_unavailable")
+    assert await world.texts("pears.md") == []
+    world.embeddings.dimensions = 16
+    await world.until_status("pears.md", "indexed")
+    assert worker.poll() is None
+
+
+async def test_a_document_deleted_while_it_is_indexed_stores_nothing(world: World) -> None:
+    path = world.write("fruit.md", TEXT)
+    world.embeddings.hold()
+    world.start_worker()
+    await world.until_status("fruit.md", "indexing")
+    path.unlink()
+
+    async def gone() -> bool:
+        return await world.documents() == {}
+
+    await world.until(gone, "the document is deleted")
+    world.embeddings.released.set()
+    await world.until_idle()
+    assert await world.value("select count(*) from public.documents") == 0
+
+
+async def test_a_database_that_is_not_there_ends_a_single_run_with_1(world: World) -> None:
+    status, report, log = await world.single(
+        DATABASE_URL="postgresql://nobody:s3cret@127.0.0.1:1/none", DATABASE_START_DEADLINE_SECONDS="1"
+    )
+    assert (status, report["initialized"], report["errors"]) == (1, False, 1)
+    assert "database_unavailable" in log
+    assert "s3cret" not in log
