@@ -152,6 +152,9 @@ class Settings(BaseSettings):
     """Files that a process holds in memory at once; others wait."""
     upload_wait_seconds: Seconds = 30
     """How long they wait; then the answer is 503."""
+    downloads_per_user_max: Count = 3
+    downloads_per_process_max: Count = 20
+    """Files that are being sent; each is in memory until its reader has it."""
     storage_timeout_seconds: Seconds = 20
     """One request to Supabase Storage."""
     upload_sweep_interval_seconds: Seconds = 3600

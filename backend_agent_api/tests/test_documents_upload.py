@@ -1,6 +1,7 @@
 """Uploading: what is accepted, what is refused and why, and that nothing is ever half there."""
 
 import asyncio
+import socket
 import unicodedata
 from collections.abc import AsyncGenerator
 from uuid import uuid4
@@ -10,6 +11,7 @@ import pytest
 import pytest_asyncio
 from agent_api_support.api import Api, make_settings, refusal, run_api
 from agent_api_support.documents import DOCUMENTS, TEXT, Library, Reader
+from agent_api_support.waiting import until
 
 from local_stack.postgres.cluster import Cluster
 from local_stack.postgres.testing import Database
@@ -294,6 +296,28 @@ async def test_a_malformed_form_is_422(library: Library, content_type: str, cont
     reply = await reader.client.post(DOCUMENTS, headers=headers, content=content)
     assert refusal(reply) == (422, "invalid_request")
     assert reply.json()["error"]["field"] == field
+
+
+async def test_a_file_in_memory_is_counted_until_its_reader_has_it(library: Library) -> None:
+    # So little room at the reader's end that the file cannot hide in buffers of the network.
+    narrow = httpx.AsyncHTTPTransport(socket_options=[(socket.SOL_SOCKET, socket.SO_RCVBUF, 65_536)])
+    async with (
+        run_api(make_settings(library.database.dsn(), downloads_per_user_max=2)) as api,
+        httpx.AsyncClient(base_url=api.base_url, transport=narrow, timeout=20) as slow,
+    ):
+        owner, other = await library.reader(), await library.reader()
+        owner.client = other.client = api.client
+        document = await owner.upload(b"a" * 15_000_000, "large.txt")
+        path, theirs = f"{DOCUMENTS}/{document['id']}/file", await other.upload(TEXT, "b.txt")
+        async with (
+            slow.stream("GET", path, headers=owner.headers),
+            slow.stream("GET", path, headers=owner.headers),
+        ):
+            assert refusal(await api.client.get(path, headers=owner.headers)) == (429, "rate_limited")
+            assert (await other.get(f"/{theirs['id']}/file")).content == TEXT
+        # Who leaves gives the seat back.
+        await until(lambda: api.app.state.uploads.downloads.taken == 0)
+        assert len((await api.client.get(path, headers=owner.headers)).content) == 15_000_000
 
 
 async def test_only_administrators_upload_for_everyone(library: Library) -> None:

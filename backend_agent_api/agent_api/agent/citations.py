@@ -5,6 +5,7 @@ from typing import Any
 from pydantic_ai.ui.vercel_ai.response_types import SourceDocumentChunk
 
 from agent_api.agent.queries import Row
+from agent_api.documents.access import web_address
 
 EXCERPT_MAX_CHARACTERS = 300
 UNTITLED = "Untitled document"
@@ -29,7 +30,9 @@ class Citations:
 
 
 def _source(row: Row, number: int) -> SourceDocumentChunk:
-    passage: dict[str, Any] = {key: row[key] for key in KEPT if row[key] is not None}
+    # Earlier versions kept paths of files as addresses.
+    found = {**row, "url": web_address(row["url"])}
+    passage: dict[str, Any] = {key: found[key] for key in KEPT if found[key] is not None}
     return SourceDocumentChunk(
         source_id=str(row["chunk_id"]),
         media_type="text/plain",

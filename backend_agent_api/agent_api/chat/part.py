@@ -11,10 +11,10 @@ from agent_api.agent.retrieval import open_retriever
 from agent_api.chat.registry import RunRegistry, running_registry
 from agent_api.chat.remote import RemoteFollower
 from agent_api.chat.run import RunContext
-from agent_api.chat.seats import Seats
 from agent_api.chat.service import ChatService
 from agent_api.chat.titles import TitleMaker
 from agent_api.database import Database
+from agent_api.seats import Seats
 from agent_api.settings import Settings
 from agent_api.shutdown import Shutdown
 from agent_api.tokens.live import BalanceNotifier
@@ -36,7 +36,13 @@ async def open_chat(
         )
         async with running_registry(RunRegistry(context, shutdown, titles.answered)) as registry:
             _spare_the_collector()
-            yield ChatService(registry, follower, Seats(settings))
+            # Of this process and of those that run elsewhere.
+            seats = Seats(
+                per_user_max=settings.answer_streams_per_user_max,
+                per_process_max=settings.answer_streams_per_process_max,
+                message="Too many open answers.",
+            )
+            yield ChatService(registry, follower, seats)
         await titles.close()
 
 

@@ -8,9 +8,9 @@ from agent_api.chat import queries
 from agent_api.chat.registry import RunRegistry
 from agent_api.chat.remote import RemoteFollower
 from agent_api.chat.run import Run, Turn
-from agent_api.chat.seats import Seats
 from agent_api.chat.wire import TurnRequest
 from agent_api.errors import AccountNotFound, ConversationNotFound
+from agent_api.seats import Seats
 
 
 @dataclass(frozen=True)

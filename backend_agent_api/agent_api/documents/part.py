@@ -13,6 +13,7 @@ from agent_api.documents.supabase_storage import open_supabase_storage
 from agent_api.documents.sweep import keep_swept
 from agent_api.documents.uploads import Uploads
 from agent_api.middleware import BodyLimitOf
+from agent_api.seats import Seats
 from agent_api.settings import Settings
 
 
@@ -45,4 +46,9 @@ async def open_uploads(settings: Settings, database: Database) -> AsyncGenerator
             limits=upload_limits(settings),
             at_once_max=settings.uploads_at_once_max,
             wait_seconds=settings.upload_wait_seconds,
+            downloads=Seats(
+                per_user_max=settings.downloads_per_user_max,
+                per_process_max=settings.downloads_per_process_max,
+                message="Too many open downloads.",
+            ),
         )

@@ -2,14 +2,14 @@
 
 from typing import Annotated, Any
 
-from fastapi import APIRouter, Query, Request, Response
-from fastapi.responses import JSONResponse
+from fastapi import APIRouter, Depends, Query, Request, Response
+from fastapi.responses import JSONResponse, StreamingResponse
 
 from agent_api.auth import CurrentUser
-from agent_api.database import DatabaseOf, Transaction
+from agent_api.database import Transaction
 from agent_api.documentation import documented
 from agent_api.documents import reading, service
-from agent_api.documents.dependencies import UploadsOf
+from agent_api.documents.dependencies import UploadsOf, take_seat
 from agent_api.documents.errors import (
     DocumentNotFound,
     FileNotFound,
@@ -36,7 +36,7 @@ from agent_api.documents.schemas import (
     Scope,
     SearchText,
 )
-from agent_api.errors import AccountNotFound, Forbidden, ServerBusy
+from agent_api.errors import AccountNotFound, Forbidden, RateLimited, ServerBusy
 from agent_api.pagination import PAGE_MAX, Cursor
 
 DOCUMENTS_PATH = "/api/documents"
@@ -241,9 +241,10 @@ async def get_passage(
 @router.get(
     "/{document_id}/file",
     summary="The uploaded file",
+    dependencies=[Depends(take_seat)],
     response_class=Response,
     responses={
-        **documented(DocumentNotFound, FileNotFound, StorageUnavailable),
+        **documented(AccountNotFound, DocumentNotFound, FileNotFound, RateLimited, StorageUnavailable, ServerBusy),
         200: {
             "description": "The bytes as they were uploaded, to be saved.",
             "content": {
@@ -252,8 +253,12 @@ async def get_passage(
         },
     },
 )
-async def get_file(document_id: DocumentId, user: CurrentUser, database: DatabaseOf, uploads: UploadsOf) -> Response:
+async def get_file(document_id: DocumentId, user: CurrentUser, uploads: UploadsOf) -> Response:
     """Return the bytes of an upload. Browsers are told to save them, and to run nothing in them."""
     file = await uploads.read_file(document_id, user_id=user.id)
-    headers = {**FILE_HEADERS, "Content-Disposition": file.content_disposition}
-    return Response(file.content, media_type="application/octet-stream", headers=headers)
+    headers = {
+        **FILE_HEADERS,
+        "Content-Disposition": file.content_disposition,
+        "Content-Length": str(len(file.content)),
+    }
+    return StreamingResponse(file.slices(), media_type="application/octet-stream", headers=headers)

@@ -25,8 +25,12 @@ from agent_api.documents.receiving import Upload
 from agent_api.documents.schemas import DocumentRead
 from agent_api.documents.storage import Place, StorageKind, UploadStorage
 from agent_api.errors import AppError, DatabaseUnavailable, Forbidden, ServerBusy
+from agent_api.seats import Seats
 
 log = structlog.stdlib.get_logger(__name__)
+
+
+SLICE_BYTES = 256 * 1024
 
 
 @dataclass(frozen=True)
@@ -36,9 +40,17 @@ class StoredFile:
     content: bytes
     content_disposition: str
 
+    async def slices(self) -> AsyncGenerator[bytes]:
+        """The bytes at their reader's pace: the server waits before each slice, and not after the last."""
+        for start in range(0, len(self.content), SLICE_BYTES):
+            yield self.content[start : start + SLICE_BYTES]
+
 
 class Uploads:
-    """One per process. `storages` holds a way to every place that a row may name; `kind` is where new ones go."""
+    """One per process. `storages` holds a way to every place that a row may name; `kind` is where new ones go.
+
+    Who reads a file holds a seat of `downloads` until it is sent.
+    """
 
     def __init__(
         self,
@@ -49,8 +61,10 @@ class Uploads:
         limits: Limits,
         at_once_max: int,
         wait_seconds: float,
+        downloads: Seats,
     ) -> None:
         self.limits = limits
+        self.downloads = downloads
         self._database = database
         self._storages = storages
         self._kind: StorageKind = kind
@@ -170,12 +184,11 @@ class Uploads:
 
     async def read_file(self, document_id: str, *, user_id: UUID) -> StoredFile:
         """The bytes of an upload. Raises DocumentNotFound, FileNotFound and StorageUnavailable."""
-        async with self._seat():
-            async with self._database.transaction() as connection:
-                viewer = await get_viewer(connection, user_id=user_id)
-                document = await get_document(connection, viewer, document_id=document_id)
-                place = await queries.find_place(connection, document_id=document_id, with_content=True)
-            content = None if place is None else await self._storages[place.kind].load(place)
+        async with self._database.transaction() as connection:
+            viewer = await get_viewer(connection, user_id=user_id)
+            document = await get_document(connection, viewer, document_id=document_id)
+            place = await queries.find_place(connection, document_id=document_id, with_content=True)
+        content = None if place is None else await self._storages[place.kind].load(place)
         if content is None:
             raise FileNotFound
         return StoredFile(content, _as_attachment(document.row["file_name"] or "document"))

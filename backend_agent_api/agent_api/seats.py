@@ -1,4 +1,4 @@
-"""How many may read answers at once, those of this process and those that run elsewhere."""
+"""How many replies may be open at once, of one person and of the process."""
 
 from collections import Counter
 from collections.abc import Generator
@@ -6,17 +6,17 @@ from contextlib import contextmanager
 from uuid import UUID
 
 from agent_api.errors import RateLimited, ServerBusy
-from agent_api.settings import Settings
 
 RETRY_AFTER_SECONDS = 30
 
 
 class Seats:
-    """Counts open readers."""
+    """Counts open readers of one kind; `message` tells one who has too many."""
 
-    def __init__(self, settings: Settings) -> None:
-        self._per_user_max = settings.answer_streams_per_user_max
-        self._per_process_max = settings.answer_streams_per_process_max
+    def __init__(self, *, per_user_max: int, per_process_max: int, message: str) -> None:
+        self._per_user_max = per_user_max
+        self._per_process_max = per_process_max
+        self._message = message
         self._taken: Counter[UUID] = Counter()
         self.taken = 0
 
@@ -27,7 +27,7 @@ class Seats:
         Raises RateLimited over the limit of one user, ServerBusy over that of the process.
         """
         if self._taken[user_id] >= self._per_user_max:
-            raise RateLimited("Too many open answers.", retry_after_seconds=RETRY_AFTER_SECONDS)
+            raise RateLimited(self._message, retry_after_seconds=RETRY_AFTER_SECONDS)
         if self.taken >= self._per_process_max:
             raise ServerBusy
         self._taken[user_id] += 1
