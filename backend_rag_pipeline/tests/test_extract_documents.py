@@ -18,7 +18,7 @@ from rag_pipeline.extractors.limits import ExtractionLimits
 from rag_pipeline.extractors.model import Extraction, ExtractionError
 from rag_pipeline.extractors.ocr import has_ocr
 
-needs_ocr = pytest.mark.skipif(not has_ocr(("eng",)), reason="tesseract's language data is not installed")
+needs_ocr = pytest.mark.skipif(not has_ocr(()), reason="tesseract's language data is not installed")
 WORDS = "The quick brown fox jumps over the lazy dog."
 
 

@@ -21,7 +21,8 @@ class ExtractionLimits:
     columns_max: int = 1_000
     ocr_pages_max: int = 200
     """Pages without text that are read by OCR; a scan of more pages is refused."""
-    ocr_languages: tuple[str, ...] = ("eng",)
+    ocr_languages: tuple[str, ...] = ()
+    """By tesseract's names. Empty: all whose data is installed."""
     image_side_max_pixels: int = 2_048
     """Images are made smaller before a vision model sees them."""
     image_max_pixels: int = 100_000_000
