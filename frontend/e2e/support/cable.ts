@@ -10,6 +10,7 @@ type IsMeant = (method: string, path: string) => boolean
 export class Cable {
   private readonly sockets = new Set<Socket>()
   private isCut = false
+  private diverted: { from: string; to: string } | null = null
   private held: { isMeant: IsMeant; passed: Promise<void> } | null = null
   private readonly server: Server
 
@@ -34,8 +35,10 @@ export class Cable {
   }
 
   private async carry(incoming: IncomingMessage, outgoing: ServerResponse): Promise<void> {
-    const { method = "", url = "", headers } = incoming
+    const { method = "", headers } = incoming
+    let { url = "" } = incoming
     if (this.held?.isMeant(method, new URL(url).pathname)) await this.held.passed
+    if (this.diverted && url.startsWith(this.diverted.from)) url = this.diverted.to + url.slice(this.diverted.from.length)
     const onward = forward(url, { method, headers }, (answer) => {
       outgoing.writeHead(answer.statusCode ?? 502, answer.headers)
       answer.pipe(outgoing)
@@ -56,6 +59,11 @@ export class Cable {
 
   mend(): void {
     this.isCut = false
+  }
+
+  /** Leads the requests meant for one server to another, which the browser takes for the first. */
+  divert(from: string, to: string): void {
+    this.diverted = { from, to }
   }
 
   /** Keeps the requests that are meant on their way, until the returned function lets them arrive. */

@@ -12,19 +12,25 @@ function environmentFile(): string {
   return resolve(repository, process.env.EMBEDDED_STATE_DIR ?? ".embedded", "env")
 }
 
-/** Where the embedded stack listens, from the file it writes; null when it was never started. */
-export function readStack(): Stack | null {
+/** What the embedded stack says of itself, by name; empty when it was never started. */
+export function readEnvironment(): Map<string, string> {
   const file = environmentFile()
-  if (!existsSync(file)) return null
-  const values = new Map(
+  if (!existsSync(file)) return new Map()
+  return new Map(
     readFileSync(file, "utf8")
       .split("\n")
       .filter((line) => line.includes("="))
       .map((line): [string, string] => [line.slice(0, line.indexOf("=")), line.slice(line.indexOf("=") + 1)]),
   )
+}
+
+/** Where the embedded stack listens, from the file it writes; null when it was never started. */
+export function readStack(): Stack | null {
+  const values = readEnvironment()
+  if (values.size === 0) return null
   const value = (name: string) => {
     const found = values.get(name)
-    if (!found) throw new Error(`${file} holds no ${name}`)
+    if (!found) throw new Error(`${environmentFile()} holds no ${name}`)
     return found
   }
   return {

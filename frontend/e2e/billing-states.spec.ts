@@ -1,0 +1,45 @@
+import { expect, ledgerOf, signUp, withDatabase } from "./support/app"
+import { CARDS, choosePack, payWith } from "./support/payment"
+import { startApiWithout } from "./support/second-api"
+import { requireStack } from "./support/stack"
+import { test } from "./support/wire"
+
+test("a payment that does not match its order credits nothing, says so and names the purchase", async ({ page }) => {
+  const account = await signUp(page)
+  await page.goto("/purchase-tokens")
+  await choosePack(page, "100 tokens")
+  // The order changes after the payment page was made: what is paid is then not what is asked.
+  const purchaseId = await withDatabase(async (client) => {
+    const changed = await client.query<{ id: string }>(
+      `update public.purchases set price_minor = price_minor + 100
+       where user_id = (select id from public.user_profiles where email = $1) returning id`,
+      [account.email],
+    )
+    return changed.rows[0]?.id ?? ""
+  })
+  await payWith(page, CARDS.good)
+  const main = page.getByRole("main")
+  await expect(main.getByRole("heading", { level: 1 })).toHaveText("We are looking into this payment")
+  await expect(main).toContainText("Please do not pay again")
+  await expect(main).toContainText(purchaseId)
+  expect(await ledgerOf(account.email)).toEqual(["signup_bonus 10"])
+  await page.reload()
+  await expect(main.getByRole("heading", { level: 1 })).toHaveText("We are looking into this payment")
+})
+
+test("where payments are not set up, nothing is offered and the chat goes on", async ({ page, cable }) => {
+  test.slow()
+  const api = await startApiWithout("STRIPE_")
+  try {
+    cable.divert(requireStack().apiUrl, api.url)
+    await signUp(page)
+    await page.goto("/purchase-tokens")
+    await expect(page.getByText("Tokens are not sold here")).toBeVisible()
+    await expect(page.getByText("Whoever runs it can add tokens to your account.")).toBeVisible()
+    await expect(page.getByRole("button", { name: /^Buy / })).toHaveCount(0)
+    await page.goto("/token-history")
+    await expect(page.getByRole("main").getByRole("listitem")).toHaveText([/Welcome bonus/])
+  } finally {
+    await api.stop()
+  }
+})
