@@ -1,8 +1,8 @@
 """PDF: text and headings per page by PDFium, scanned pages by OCR.
 
 PDFium gives more of poppler's words than the other reader here, which finds headings of its own but loses spaces, and
-is 10 times faster (docs/decisions/0009). So headings come from the outline where there is one, else from the size of the
-letters.
+is 10 times faster (docs/decisions/0009). So headings come from the outline where there is one, else from the letters'
+size.
 """
 
 import re
