@@ -129,7 +129,6 @@ async def run_proxy(
             "CADDY_GLOBAL_OPTIONS": f"local_certs\nskip_install_trust\nhttp_port {http_port}\nhttps_port {https_port}",
             "CADDY_HEALTH_PORT": str(health_port),
             "AGENT_API_UPSTREAMS": " ".join(f"127.0.0.1:{port}" for port in (nobody, *api_ports)),
-            "AGENT_API_HEALTH_INTERVAL": "1s",
             "FRONTEND_UPSTREAM": f"127.0.0.1:{site_port}",
             "AUTH_ADDRESS": f"127.0.0.1:{auth_port}",
         }
