@@ -8,13 +8,13 @@ import { useInfiniteQuery } from "@tanstack/react-query"
 import { FileUp, ServerCrash } from "lucide-react"
 import type { ReactNode } from "react"
 
-function Empty({ choose }: { choose: ReactNode }) {
+function Empty({ title, choose }: { title: string; choose: ReactNode }) {
   return (
-    <div className="flex flex-col items-center rounded-2xl border border-dashed border-line-strong/60 px-6 py-12 text-center">
+    <div className="flex flex-col items-center mt-4 rounded-2xl border border-dashed border-line-strong/60 px-6 py-12 text-center">
       <span aria-hidden className="grid size-14 place-items-center rounded-full bg-accent-wash text-accent">
         <FileUp className="size-6" />
       </span>
-      <h2 className="mt-5 font-serif text-xl font-medium">No documents yet</h2>
+      <h2 className="mt-5 font-serif text-xl font-medium">{title}</h2>
       <p className="mt-2 max-w-md text-pretty text-ink-soft">
         Drop files anywhere on this page, or choose them. Within moments your questions are answered from them, and each answer shows where it read
         what. Only you see what you upload.
@@ -24,9 +24,9 @@ function Empty({ choose }: { choose: ReactNode }) {
   )
 }
 
-type DocumentListProps = { filter: DocumentFilter; choose: ReactNode; onShowAll: () => void }
+type DocumentListProps = { filter: DocumentFilter; choose: ReactNode }
 
-export function DocumentList({ filter, choose, onShowAll }: DocumentListProps) {
+export function DocumentList({ filter, choose }: DocumentListProps) {
   const query = useInfiniteQuery(documentsQuery(filter))
   if (query.isPending) return <Waiting label="Loading the documents" />
   if (query.isError && !query.data) {
@@ -47,15 +47,10 @@ export function DocumentList({ filter, choose, onShowAll }: DocumentListProps) {
   }
   const documents = query.data.pages.flatMap((page) => page.items)
   if (documents.length === 0) {
-    if (!isNarrowed(filter)) return <Empty choose={choose} />
-    return (
-      <div className="py-10 text-ink-soft">
-        <p>No document matches.</p>
-        <Button size="small" className="mt-3" onClick={onShowAll}>
-          Show all
-        </Button>
-      </div>
-    )
+    if (!isNarrowed(filter)) return <Empty title="No documents yet" choose={choose} />
+    // Nothing of one's own is no failed search.
+    if (!isNarrowed({ ...filter, scope: "all" }) && filter.scope === "own") return <Empty title="Nothing of yours yet" choose={choose} />
+    return <p className="py-10 text-ink-soft">No document matches.</p>
   }
   return (
     <>

@@ -66,7 +66,7 @@ export function DocumentsPage({ isAdmin }: { isAdmin: boolean }) {
         <UploadList />
         <Pipelines pipelines={summary?.pipelines ?? []} />
         <DocumentFilterBar filter={filter} counts={summary?.counts} onChange={narrow} />
-        <DocumentList filter={filter} choose={choose} onShowAll={() => narrow({ scope: "all", status: null, q: "" })} />
+        <DocumentList filter={filter} choose={choose} />
       </div>
     </div>
   )

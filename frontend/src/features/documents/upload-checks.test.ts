@@ -3,7 +3,7 @@ import { expect, test } from "vitest"
 
 const MB = 1024 * 1024
 const room: Room = {
-  limits: { file_max_bytes: 10 * MB, documents_max: 3, total_max_bytes: 25 * MB, file_extensions: [".md", ".pdf"] },
+  limits: { file_max_bytes: 10 * MB, documents_max: 3, total_max_bytes: 25 * MB, file_extensions: [".markdown", ".md", ".pdf"] },
   usage: { documents: 1, bytes: 2 * MB },
 }
 const none = { documents: 0, bytes: 0 }

@@ -11,8 +11,12 @@ export function extensionOf(name: string): string {
   return /\.[^./\\]+$/.exec(name)?.[0].toLowerCase() ?? ""
 }
 
+/** Other endings of a type that is named already. */
+const ALIASES = new Set([".htm", ".jpeg", ".markdown", ".tif"])
+
 function kindWords(extensions: readonly string[]): string {
-  return extensions.map((extension) => extension.slice(1).toUpperCase()).join(", ")
+  const named = extensions.filter((extension) => !ALIASES.has(extension))
+  return named.map((extension) => extension.slice(1).toUpperCase()).join(", ")
 }
 
 /** Why a file would be refused, in words for the person who chose it; null when nothing speaks against sending it. */
