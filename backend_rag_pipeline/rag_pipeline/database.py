@@ -21,6 +21,8 @@ log = structlog.stdlib.get_logger(__name__)
 
 Connection: TypeAlias = psycopg.AsyncConnection[DictRow]
 CLOSE_TIMEOUT_SECONDS = 5.0
+RECONNECT_SECONDS_MAX = 2.0
+"""A pool waits twice as long after each failure; given up this early, the next who asks begins anew at once."""
 # Noticed within this time: a server that vanished without a word (its machine, or the network in between).
 KEEP_ALIVES = {"keepalives_idle": 15, "keepalives_interval": 5, "keepalives_count": 3}
 
@@ -75,6 +77,7 @@ def _make_pool(settings: Settings) -> AsyncConnectionPool[Connection]:
         min_size=1,
         max_size=settings.database_pool_max_size,
         timeout=settings.database_acquire_timeout_seconds,
+        reconnect_timeout=RECONNECT_SECONDS_MAX,
         open=False,
         check=AsyncConnectionPool.check_connection,  # pyright: ignore[reportArgumentType] - it reads no row of any kind
         name="rag_pipeline",

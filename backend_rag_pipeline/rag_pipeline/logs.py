@@ -91,3 +91,5 @@ def configure_logs(level: str, stream: TextIO | None = None) -> None:
     root.setLevel(level)
     for name in CHATTY_LOGGERS:
         logging.getLogger(name).setLevel(logging.WARNING)
+    # Each attempt of each connection, with its address; whoever then got none says so.
+    logging.getLogger("psycopg.pool").setLevel(logging.ERROR)

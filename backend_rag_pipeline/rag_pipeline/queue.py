@@ -7,7 +7,7 @@ import psycopg
 from procrastinate import App, BaseRetryStrategy, JobContext, PsycopgConnector, RetryDecision
 from procrastinate.jobs import Job
 
-from rag_pipeline.database import connection_options, is_passing_failure
+from rag_pipeline.database import RECONNECT_SECONDS_MAX, connection_options, is_passing_failure
 from rag_pipeline.settings import Settings
 
 TASK_NAME = "rag_pipeline.index_document"
@@ -47,6 +47,8 @@ def make_queue(settings: Settings, index: IndexJob) -> App:
         min_size=1,
         max_size=SPARE_CONNECTIONS + min(settings.rag_worker_concurrency, 10),
         timeout=POOL_WAIT_SECONDS,
+        reconnect_timeout=RECONNECT_SECONDS_MAX,
+        name="rag_pipeline_queue",
     )
     app = App(connector=connector)
 

@@ -3,6 +3,7 @@
 import asyncio
 import random
 from collections.abc import Sequence
+from pathlib import Path
 
 import pytest
 from rag_support.embedding_service import EmbeddingService
@@ -105,26 +106,26 @@ async def test_three_workers_index_each_of_two_hundred_files_exactly_once(world:
 
 
 async def test_a_database_that_restarts_in_mid_document_loses_nothing(
-    embeddings: EmbeddingService, tmp_path_factory: pytest.TempPathFactory
+    embeddings: EmbeddingService, tmp_path: Path, tmp_path_factory: pytest.TempPathFactory
 ) -> None:
     directory = tmp_path_factory.mktemp("restarting")
     (port,) = free_ports(1)
     cluster = start_cluster(directory, port, SETTINGS)
     cluster.apply_sql_scripts(SQL_DIRECTORY)
-    world = World(Database(cluster, "postgres"), embeddings, directory / "watched", directory / "logs")
+    world = World(Database(cluster, "postgres"), embeddings, tmp_path / "watched", tmp_path / "logs")
     world.folder.mkdir()
     world.logs.mkdir()
     try:
         for number in range(3):
             world.write(f"{number}.md", f"This is file number {number}.")
         embeddings.hold()
-        worker = world.start_worker()
+        worker = world.start_worker(DATABASE_ACQUIRE_TIMEOUT_SECONDS="1")
         await world.until_status("0.md", "indexing")
         cluster.stop()
         embeddings.released.set()
 
         async def missed() -> bool:
-            return "OperationalError" in world.log_text()
+            return "PoolTimeout" in world.log_text()
 
         await world.until_without_database(missed, "the worker has missed its database")
         cluster = start_cluster(directory, port, SETTINGS)
