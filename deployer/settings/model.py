@@ -1,0 +1,90 @@
+"""What the table says about one variable."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from enum import StrEnum
+
+
+class Reader(StrEnum):
+    """Who reads a variable."""
+
+    API = "agent API"
+    SERVER = "web server of the API"
+    WORKER = "ingestion worker"
+    SITE = "site"
+    MIGRATE = "migration"
+    COMPOSE = "compose files"
+    DEPLOY = "deploy.py"
+    EMBEDDED = "embedded stack"
+
+
+API, WORKER, SITE = Reader.API, Reader.WORKER, Reader.SITE
+BOTH = (API, WORKER)
+
+Variables = Mapping[str, str]
+# When an operator of containers must set a variable; the words are those of the reference page.
+CONDITIONS: dict[str, Callable[[Variables], bool]] = {
+    "always": lambda _: True,
+    "with Caddy (--type cloud)": lambda _: True,
+    "unless LLM_PROVIDER=ollama": lambda variables: variables.get("LLM_PROVIDER") != "ollama",
+    "where embeddings need a key that LLM_API_KEY is not": lambda variables: (
+        not (
+            variables.get("EMBEDDING_PROVIDER") == "ollama"
+            or variables.get("EMBEDDING_BASE_URL")
+            or variables.get("EMBEDDING_PROVIDER", "openai") == variables.get("LLM_PROVIDER", "openai")
+        )
+    ),
+    "together with STRIPE_SECRET_KEY": lambda variables: "STRIPE_SECRET_KEY" in variables,
+    "together with STRIPE_WEBHOOK_SECRET": lambda variables: "STRIPE_WEBHOOK_SECRET" in variables,
+    "together with RERANK_BASE_URL": lambda variables: "RERANK_BASE_URL" in variables,
+    "with DATABASE_URL at port 6543": lambda variables: ":6543/" in variables.get("DATABASE_URL", ""),
+    "with COMPOSE_PROFILES=database": lambda variables: "database" in variables.get("COMPOSE_PROFILES", "").split(","),
+}
+PUBLIC_ONLY = "with Caddy (--type cloud)"
+
+
+@dataclass(frozen=True)
+class Setting:
+    """One variable. Everything that names it is generated from here, or compared with it."""
+
+    name: str
+    readers: tuple[Reader, ...]
+    default: str = ""
+    """As it stands in an environment; empty: none."""
+    text: str = ""
+    """What it does, for a person."""
+    worker_default: str | None = None
+    """Where the worker's differs from the API's."""
+    in_compose: str | None = None
+    """Where containers have another default."""
+    in_container: str | None = None
+    """What a container always gets, whatever .env says: a path of its own."""
+    example: str = ""
+    """The shape of a value. As a value it is refused."""
+    required_by: tuple[Reader, ...] = ()
+    """Who does not start without it."""
+    required: str = ""
+    """One of CONDITIONS: when `deploy.py` asks for it."""
+    is_secret: bool = False
+    is_common: bool = False
+    """Stands in the .env.example of the repository."""
+    is_kept: bool = False
+    """Accepted from older files; nothing reads it."""
+
+    def __post_init__(self) -> None:
+        assert not self.required or self.required in CONDITIONS, self.name
+
+    def default_for(self, reader: Reader) -> str:
+        """The default in the code of one service."""
+        return self.worker_default if reader is WORKER and self.worker_default is not None else self.default
+
+
+@dataclass(frozen=True)
+class Section:
+    """Variables that belong together."""
+
+    title: str
+    settings: tuple[Setting, ...]
+    text: str = ""
