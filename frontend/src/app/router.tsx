@@ -6,7 +6,6 @@ import { CallbackPage } from "@/features/auth/callback-page"
 import { LoginPage } from "@/features/auth/login-page"
 import { RequireSession } from "@/features/auth/require-session"
 import { FailurePage } from "@/features/billing/failure-page"
-import { TokenHistory } from "@/features/tokens/token-history"
 import { createBrowserRouter } from "react-router"
 
 export const router = createBrowserRouter([
@@ -34,7 +33,7 @@ export const router = createBrowserRouter([
               },
               { path: "/documents", lazy: async () => ({ Component: (await import("@/app/documents-routes")).DocumentsRoute }) },
               { path: "/documents/:documentId", lazy: async () => ({ Component: (await import("@/app/documents-routes")).DocumentRoute }) },
-              { path: "/token-history", element: <TokenHistory /> },
+              { path: "/token-history", lazy: async () => ({ Component: (await import("@/features/tokens/token-history")).TokenHistory }) },
               { path: "/purchase-tokens", element: <BuyRoute /> },
               { path: "/payment-success", element: <SuccessRoute /> },
               { path: "/payment-failure", element: <FailurePage /> },
