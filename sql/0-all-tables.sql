@@ -4445,7 +4445,7 @@ as $$
         select public.enqueue_document(m.id, -100)
         from public.document_metadata as m
         where (m.pipeline_id = p_pipeline_id or m.pipeline_id is null)
-          and m.status = 'indexed'
+          and m.status in ('indexed', 'not_indexed')
           and (
               -- Rows of earlier versions whose file is unknown have but their chunks, which may get other vectors.
               ((m.pipeline_id is not null or m.source = 'upload') and m.index_version is distinct from p_index_version)
@@ -4528,4 +4528,4 @@ insert into private.applied_scripts (name, checksum) values
     ('25-applied-scripts.sql', 'f0a7b2d7bdc65e9df8e860f9ac5befc1c508efd75ebc092c0601616320adc8e9'),
     ('26-queue.sql', '4781d04a9318f0bd038fd6b040a73bb9c2d2e8dc1e9fcc989e6c4706374f572a'),
     ('27-knowledge-search.sql', '6c4109e8de984b90edec52de361ef5ce6fe1f22361cb404331f30228291a0ed4'),
-    ('28-ingestion.sql', '5a002b23d08e78cc3aa3766a54c4a2dd12dc407914db4ed84f6419d8d0d2f315');
+    ('28-ingestion.sql', '93abbd65a091929322db842c17fb06590f302ba839d8439b98953db01927882f');

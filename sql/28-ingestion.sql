@@ -344,7 +344,7 @@ as $$
         select public.enqueue_document(m.id, -100)
         from public.document_metadata as m
         where (m.pipeline_id = p_pipeline_id or m.pipeline_id is null)
-          and m.status = 'indexed'
+          and m.status in ('indexed', 'not_indexed')
           and (
               -- Rows of earlier versions whose file is unknown have but their chunks, which may get other vectors.
               ((m.pipeline_id is not null or m.source = 'upload') and m.index_version is distinct from p_index_version)
