@@ -30,6 +30,7 @@ log = structlog.stdlib.get_logger(__name__)
 
 NOT_INDEXED_CODES = frozenset({"unsupported_type", "empty", "needs_vision"})
 """Nothing is wrong with us or the file; what was stored of an earlier content goes."""
+OUTAGE_CODES = frozenset({"source_unavailable", "storage_unavailable", "authentication", "not_permitted"})
 EMBEDDING_CODES = frozenset({"embedding_unavailable", "embedding_refused"})
 INTERRUPTIONS_MAX = 20
 """How often a job may come back from a worker that vanished before its document is suspected."""
@@ -240,8 +241,10 @@ class Ingestor:
         if failure.is_final:
             return None
         if attempts + 1 >= settings.rag_attempts_max:
-            # While the model is away for everyone, no document is to blame: an outage must not quarantine them all.
-            is_outage = failure.code in EMBEDDING_CODES and not await self._spaces.is_answering()
+            # While a neighbour is away for everyone, no document is to blame: an outage must not quarantine them all.
+            is_outage = failure.code in OUTAGE_CODES or (
+                failure.code in EMBEDDING_CODES and not await self._spaces.is_answering()
+            )
             return settings.rag_retry_wait_max_seconds if is_outage else None
         wait = min(settings.rag_retry_wait_seconds * 2**attempts, settings.rag_retry_wait_max_seconds)
         return wait * random.uniform(1 - RETRY_SPREAD, 1 + RETRY_SPREAD)  # noqa: S311 - spreads load, guards nothing

@@ -2,6 +2,7 @@
 
 MESSAGES = {
     "gone": "The file is not there any more.",
+    "not_permitted": "The worker may not read this file. An operator has to give it the right.",
     "too_large": "The file is larger than the limit for one document.",
     "export_too_large": "Google exports its own documents up to 10 MB only, and this one is larger. Split it, use "
     "smaller images, or store it in Drive as an Office or PDF file.",

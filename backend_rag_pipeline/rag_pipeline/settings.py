@@ -203,6 +203,8 @@ class _Together(BaseSettings):
 
     model_config = Settings.model_config
 
+    database_url: str = ""
+    database_session_url: str = ""
     embedding_provider: str = "openai"
     embedding_api_key: str = ""
     embedding_base_url: str = ""
@@ -223,6 +225,8 @@ def _problems_between(values: _Together) -> list[str]:
     is_keyless = values.embedding_provider == "ollama" or values.embedding_base_url
     if not (values.embedding_api_key or shared_key or is_keyless):
         problems.append("EMBEDDING_API_KEY: missing")
+    if f":{TRANSACTION_POOLER_PORT}/" in values.database_url and not values.database_session_url:
+        problems.append("DATABASE_SESSION_URL: needed where DATABASE_URL is a pooler in transaction mode")
     if values.upload_storage == "supabase":
         needed = {"SUPABASE_URL": values.supabase_url, "SUPABASE_SERVICE_KEY": values.supabase_service_key}
         problems += [f"{name}: needed for UPLOAD_STORAGE=supabase" for name, value in needed.items() if not value]

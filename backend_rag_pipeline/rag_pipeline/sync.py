@@ -82,9 +82,12 @@ class Synchroniser:
             await self._lease.release()
 
     async def once(self) -> Look:
-        """One look of one's own. Raises SourceError; TimeoutError where another replica keeps syncing."""
-        async with asyncio.timeout(self._settings.rag_sync_lease_seconds * 2):
-            await self._lease.wait()
+        """One look of one's own. Raises SourceError, also where another replica keeps syncing."""
+        try:
+            async with asyncio.timeout(self._settings.rag_sync_lease_seconds * 2):
+                await self._lease.wait()
+        except TimeoutError:
+            raise SourceUnavailable("another worker keeps looking at this source: does a continuous one run?") from None
         keeper = asyncio.create_task(self._lease.keep())
         try:
             added = NOTHING

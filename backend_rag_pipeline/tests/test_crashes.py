@@ -16,6 +16,19 @@ from local_stack.processes import free_ports
 
 KILLS = 20
 PARAGRAPHS = 30
+SLOW_STORE = """
+do $$
+begin
+    create function public.slowly() returns trigger language plpgsql as $body$
+    begin
+        perform pg_sleep(0.1);
+        return new;
+    end;
+    $body$;
+    create trigger slowly before insert on public.documents for each row execute function public.slowly();
+end;
+$$
+"""
 
 
 def text_of(version: str) -> str:
@@ -32,19 +45,25 @@ async def test_a_worker_killed_at_random_points_leaves_exactly_the_old_or_the_ne
     before = {name: await world.texts(name) for name in names}
     assert all(len(texts) > 1 for texts in before.values())
     moments = random.Random(20)  # noqa: S311 - the same moments again when it fails
-    # About as long as everything else that is done for a document, so that all of it is hit.
-    world.embeddings.delay_seconds = 0.05
+    # Storing and embedding take about as long as everything else, so that all of it is hit.
+    world.embeddings.delay_seconds = 0.1
+    await world.fetch(SLOW_STORE)
     unfinished = 0
     for attempt in range(1, KILLS + 1):
         version = str(attempt)
         for name in names:
             world.write(name, text_of(version), written_at=1_700_000_000 + attempt)
+        world.embeddings.forget()
         worker = world.start_worker()
 
         async def begun() -> bool:
             return await world.value("select count(*) from queue.procrastinate_jobs where status = 'doing'") > 0
 
-        await world.until(begun, "the worker has begun")
+        async def embedding() -> bool:
+            return world.embeddings.documents() != []
+
+        # A starting process takes long to extract: every other kill comes after that.
+        await world.until(begun if attempt % 2 else embedding, "the worker has begun")
         # Nothing is waited for: the moment of the kill is the random part.
         await asyncio.sleep(moments.uniform(0, 0.6))
         world.kill(worker)

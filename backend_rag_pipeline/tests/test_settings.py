@@ -28,12 +28,14 @@ def load(monkeypatch: pytest.MonkeyPatch, **variables: str) -> Settings:
 def test_every_missing_and_wrong_variable_is_named_in_one_message(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("EMBEDDING_BATCH_SIZE", "many-s3cret")
     monkeypatch.setenv("UPLOAD_STORAGE", "supabase")
+    monkeypatch.setenv("DATABASE_URL", "mysql://pooler.example.com:6543/s3cret")
     monkeypatch.setenv("CHUNK_OVERLAP_MODEL_TOKENS", "300")
     with pytest.raises(SettingsError) as raised:
         load_settings(_env_file=None)
     message = str(raised.value)
     for line in (
-        "DATABASE_URL: missing",
+        "DATABASE_URL: must be",
+        "DATABASE_SESSION_URL: needed",
         "EMBEDDING_API_KEY: missing",
         "EMBEDDING_BATCH_SIZE: ",
         "SUPABASE_URL: needed for UPLOAD_STORAGE=supabase",

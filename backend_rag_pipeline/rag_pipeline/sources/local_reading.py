@@ -11,7 +11,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import PurePath
 
-from rag_pipeline.sources.source import FileGone, FileNotStable, FileTooLarge, SourceUnavailable
+from rag_pipeline.sources.source import FileGone, FileNotPermitted, FileNotStable, FileTooLarge, SourceUnavailable
 
 READ_SIZE_BYTES = 1024 * 1024
 _DIRECTORY = os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC
@@ -43,7 +43,7 @@ def opened_folder(root: str) -> Generator[int]:
 def read_beneath(root: str, relative_path: str, *, bytes_max: int) -> ReadFile:
     """Read a regular file below `root` in one piece. A link is followed where it ends below `root`.
 
-    Raises FileGone, FileTooLarge, FileNotStable or SourceUnavailable.
+    Raises FileGone, FileNotPermitted, FileTooLarge, FileNotStable or SourceUnavailable.
     """
     with opened_folder(root) as folder:
         try:
@@ -54,6 +54,8 @@ def read_beneath(root: str, relative_path: str, *, bytes_max: int) -> ReadFile:
                 if target is None:
                     raise
                 descriptor = _open_beneath(folder, PurePath(target).parts)
+        except PermissionError:
+            raise FileNotPermitted("the file may not be read") from None
         except OSError as error:
             # ELOOP, ENOTDIR: a link where there was a file or a folder.
             raise FileGone(f"the file cannot be opened: {error.strerror}") from None

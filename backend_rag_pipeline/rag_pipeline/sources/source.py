@@ -53,6 +53,12 @@ class FileGone(FileError):
     code = "gone"
 
 
+class FileNotPermitted(FileError):
+    """The file is there, and the source does not let us read it."""
+
+    code = "not_permitted"
+
+
 class FileTooLarge(FileError):
     """The file is above the limit of the settings."""
 
