@@ -1154,7 +1154,8 @@ language plpgsql
 set search_path = ''
 as $$
 declare
-    v_reason text;
+    -- Metadata can be rewritten: a purchase that a payment claimed before must not go on showing its flag.
+    v_earlier uuid := (select f.purchase_id from public.payment_flags as f where f.payment_intent_id = p_payment_intent_id);
 begin
     insert into public.payment_flags as f (payment_intent_id, reason, purchase_id, closed_at)
     values (p_payment_intent_id, p_reason, p_purchase_id, case when not p_stands then now() end)
@@ -1164,13 +1165,16 @@ begin
         closed_at = case when p_stands is null then f.closed_at when not p_stands then coalesce(f.closed_at, now()) end
     -- What an operator has closed stays closed, however often the same is heard again.
     where f.acknowledged_by is null;
-    v_reason := (
-        select f.reason from public.payment_flags as f
-        where f.purchase_id = p_purchase_id and f.closed_at is null
-        order by f.raised_at desc, f.payment_intent_id limit 1
-    );
-    update public.purchases as p set flagged_reason = v_reason, updated_at = now()
-    where p.id = p_purchase_id and p.flagged_reason is distinct from v_reason;
+    update public.purchases as p set flagged_reason = r.reason, updated_at = now()
+    from (
+        select q.id, (
+            select f.reason from public.payment_flags as f
+            where f.purchase_id = q.id and f.closed_at is null
+            order by f.raised_at desc, f.payment_intent_id limit 1
+        ) as reason
+        from public.purchases as q where q.id in (p_purchase_id, v_earlier)
+    ) as r
+    where p.id = r.id and p.flagged_reason is distinct from r.reason;
 end;
 $$;
 comment on function private.set_payment_flag(text, text, uuid, boolean) is
@@ -4516,7 +4520,7 @@ insert into private.applied_scripts (name, checksum) values
     ('13-stripe-functions.sql', 'b77a9aabcb1b815a8b6c266c02954e36c23bd0b16955de7b4f1c94d9c53ca405'),
     ('14-stripe-migration.sql', '3e8d55b56db57a8a687d13cfeb2a0d7c1bbbcdf71505c739f098494f97b070b0'),
     ('15-enable-realtime.sql', '8e46289571f914ba9df13c32c14e40e06163c7efafedee39b20d3f1c12da726e'),
-    ('16-purchases-and-audit.sql', '13327c5d495a0e7367880a369a45edaedc0e2c61218e996fe02c90fb063889bc'),
+    ('16-purchases-and-audit.sql', 'a48ea993810fb6f6f9529727037f07da0169e1280d440041c50a05b33212b5b2'),
     ('17-chat-tables.sql', '50662564ad51ad03b445a644cbc6c7c7b5a466fc65309c4891039b7ff86c4806'),
     ('18-chat-begin.sql', '8964244a08b3f89a83b181950a24fbc9c9e5d4afeccbd164c846ba08350e7371'),
     ('19-chat-settle.sql', '2450bd5488411b4dec8afd1267518674f349dc624a615dfa6a25077ef2248f1c'),

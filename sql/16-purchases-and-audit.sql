@@ -33,7 +33,8 @@ language plpgsql
 set search_path = ''
 as $$
 declare
-    v_reason text;
+    -- Metadata can be rewritten: a purchase that a payment claimed before must not go on showing its flag.
+    v_earlier uuid := (select f.purchase_id from public.payment_flags as f where f.payment_intent_id = p_payment_intent_id);
 begin
     insert into public.payment_flags as f (payment_intent_id, reason, purchase_id, closed_at)
     values (p_payment_intent_id, p_reason, p_purchase_id, case when not p_stands then now() end)
@@ -43,13 +44,16 @@ begin
         closed_at = case when p_stands is null then f.closed_at when not p_stands then coalesce(f.closed_at, now()) end
     -- What an operator has closed stays closed, however often the same is heard again.
     where f.acknowledged_by is null;
-    v_reason := (
-        select f.reason from public.payment_flags as f
-        where f.purchase_id = p_purchase_id and f.closed_at is null
-        order by f.raised_at desc, f.payment_intent_id limit 1
-    );
-    update public.purchases as p set flagged_reason = v_reason, updated_at = now()
-    where p.id = p_purchase_id and p.flagged_reason is distinct from v_reason;
+    update public.purchases as p set flagged_reason = r.reason, updated_at = now()
+    from (
+        select q.id, (
+            select f.reason from public.payment_flags as f
+            where f.purchase_id = q.id and f.closed_at is null
+            order by f.raised_at desc, f.payment_intent_id limit 1
+        ) as reason
+        from public.purchases as q where q.id in (p_purchase_id, v_earlier)
+    ) as r
+    where p.id = r.id and p.flagged_reason is distinct from r.reason;
 end;
 $$;
 comment on function private.set_payment_flag(text, text, uuid, boolean) is

@@ -251,3 +251,25 @@ async def test_flags_of_before_get_their_rows_once(database: Database) -> None:
             await connection.execute(script)
             rows = await connection.fetch("select payment_intent_id, reason, purchase_id from public.payment_flags")
             assert [tuple(row) for row in rows] == [(str(purchase_id), "amount_mismatch", purchase_id)]
+
+
+async def test_a_flag_moves_with_what_its_payment_claims(database: Database) -> None:
+    """Metadata can be rewritten in the Dashboard: a purchase must not go on showing a flag that is another's now."""
+    user_id, first, second = await database.add_user(), uuid4(), uuid4()
+
+    async def reasons() -> list[str | None]:
+        rows = await connection.fetch("select id, flagged_reason from public.purchases")
+        found = {row["id"]: row["flagged_reason"] for row in rows}
+        return [found[first], found[second]]
+
+    async with database.connect() as connection:
+        for purchase_id in (first, second):
+            await begin(connection, user_id, purchase_id)
+            await connection.execute(PAYMENT, purchase_id, user_id, f"pi_{purchase_id}")
+        await connection.execute(PAYMENT, first, user_id, "pi_third")
+        assert await reasons() == ["second_payment", None]
+        await connection.execute(PAYMENT, second, user_id, "pi_third")
+        assert await reasons() == [None, "second_payment"]
+        # What names no account and no purchase any more is still the flag of the one it was last tied to.
+        await connection.execute(PAYMENT, second, None, "pi_third")
+        assert await reasons() == [None, "user_mismatch"]
