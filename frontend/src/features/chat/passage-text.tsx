@@ -9,6 +9,9 @@ import { useQuery } from "@tanstack/react-query"
 import { FileClock, ServerCrash } from "lucide-react"
 import { useEffect, useRef } from "react"
 
+/** As a share of the window's height. */
+const BEGINS_IN_SIGHT = 0.65
+
 /** Text around the passage: there to place it, so it stands back. */
 function Around({ text, label }: { text: string; label: string }) {
   if (text.trim() === "") return null
@@ -22,8 +25,9 @@ function Around({ text, label }: { text: string; label: string }) {
 function Quoted({ text }: { text: string }) {
   const shown = useRef<HTMLQuoteElement>(null)
   useEffect(() => {
-    // Below a long context the passage itself is what is looked for.
-    shown.current?.scrollIntoView({ block: "nearest" })
+    const passage = shown.current
+    // Below a long context the passage itself is what is looked for; where it begins in sight, the title stays too.
+    if (passage && passage.getBoundingClientRect().top > innerHeight * BEGINS_IN_SIGHT) passage.scrollIntoView({ block: "start" })
   }, [])
   return (
     <blockquote ref={shown} aria-label="The passage" className="passage scroll-m-4 rounded-lg border-l-[3px] border-accent bg-accent-wash/60 px-4 py-3">
