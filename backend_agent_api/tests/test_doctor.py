@@ -412,8 +412,24 @@ async def test_events_that_wait_are_told_and_are_no_failure(installation: Instal
     )
     found = await installation.examine()
     assert "reconcil" in found.cure_of("warn", "stripe events", "1 wait to be applied")
-    assert "operator" in found.cure_of("warn", "stripe events", "1 events of 7 days are flagged")
+    assert "operator" in found.cure_of("warn", "stripe events", "0 payments and 1 other events of 7 days are flagged")
     assert found.status == 0
+
+
+async def test_a_flagged_payment_is_told_until_an_operator_has_dealt_with_it(installation: Installation) -> None:
+    await installation.run_sql(
+        "insert into public.stripe_events (id, type, livemode, created_at, payload, status) values"
+        """ ('evt_1', 'payment_intent.succeeded', false, now(), '{"data": {"object": {"id": "pi_1"}}}', 'flagged'),"""
+        " ('evt_2', 'charge.refunded', false, now(),"
+        """ '{"data": {"object": {"id": "ch_1", "payment_intent": "pi_1"}}}', 'flagged')"""
+    )
+    await installation.run_sql(
+        "insert into public.payment_flags (payment_intent_id, reason) values ('pi_1', 'second_payment')"
+    )
+    found = await installation.examine()
+    assert "acknowledge" in found.cure_of("warn", "stripe events", "1 payments and 0 other events")
+    await installation.run_sql("select public.acknowledge_payment_flag('pi_1', gen_random_uuid(), 'refunded')")
+    assert "0 applied in 7 days, none failed or flagged" in (await installation.examine()).text
 
 
 @pytest.mark.parametrize(("seconds", "side"), [(-600, "ahead of"), (600, "behind")])
