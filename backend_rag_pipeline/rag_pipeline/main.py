@@ -25,8 +25,9 @@ def main(argv: Sequence[str] | None = None) -> int:
     except SettingsError as error:
         print(error, file=sys.stderr)
         return MISCONFIGURED
-    configure_logs(settings.log_level)
     with open_board() as board:
+        # Now, so that lines of the log pass above the bar.
+        configure_logs(settings.log_level)
         result = asyncio.run(_run(settings, board))
     if settings.run_mode == "single":
         print(json.dumps(report(settings, result, total_seconds=time.monotonic() - began_at)), flush=True)

@@ -64,7 +64,10 @@ class Board:
     def document(self, document_id: str, outcome: Outcome) -> None:
         """A job has ended."""
         self.tally.add(document_id, outcome)
-        log.info("document_done", document_id=document_id, status=outcome.status, chunks=outcome.chunks)
+        self.tally.waiting = max(0, self.tally.waiting - 1)
+        # A person who watches the bar need not read a line for each of a thousand files.
+        tell = log.debug if self.is_shown else log.info
+        tell("document_done", document_id=document_id, status=outcome.status, chunks=outcome.chunks)
         self.refresh()
 
     def refresh(self) -> None:

@@ -115,6 +115,7 @@ async def _once(parts: Parts, stop: asyncio.Event) -> None:
     finally:
         refreshing.cancel()
         await asyncio.gather(refreshing, return_exceptions=True)
+    await _refresh(parts)()
 
 
 async def _keep_up(parts: Parts) -> bool:

@@ -1,8 +1,14 @@
 """One run on a schedule: what it reports, and what it leaves in the database."""
 
+import asyncio
+import contextlib
 import json
+import os
+import pty
+import subprocess
+import sys
 
-from rag_support.world import World
+from rag_support.world import SERVICE, World
 
 TEXT = "# Oranges\n\nOranges ripen in winter.\n\n# Apples\n\nApples ripen in autumn.\n"
 
@@ -122,3 +128,35 @@ async def test_a_wrong_setting_ends_with_2_and_names_it(world: World) -> None:
     assert (status, report) == (2, {})
     assert "EMBEDDING_BATCH_SIZE" in log
     assert "Traceback" not in log
+
+
+def run_at_a_terminal(environment: dict[str, str]) -> tuple[int, bytes, str]:
+    """Exit status, standard output, and what a terminal on standard error was shown."""
+    ours, theirs = pty.openpty()
+    with subprocess.Popen(
+        [sys.executable, "docker_entrypoint.py", "--mode", "single"],
+        cwd=SERVICE,
+        env=environment,
+        stdin=subprocess.DEVNULL,
+        stdout=subprocess.PIPE,
+        stderr=theirs,
+    ) as process:
+        os.close(theirs)
+        shown = b""
+        # Reading fails once the other side is closed.
+        with contextlib.suppress(OSError):
+            while piece := os.read(ours, 65536):
+                shown += piece
+        os.close(ours)
+        output, _ = process.communicate(timeout=60)
+    return process.returncode, output, shown.decode(errors="replace")
+
+
+async def test_a_person_at_a_terminal_sees_a_bar_with_files_chunks_and_rate(world: World) -> None:
+    world.write("fruit.md", TEXT)
+    environment = world.environment(TERM="xterm", COLUMNS="120")
+    status, output, shown = await asyncio.to_thread(run_at_a_terminal, environment)
+    assert status == 0, shown
+    assert json.loads(output)["files_processed"] == 1
+    assert "1 of 1 files, " in shown
+    assert "chunks/s" in shown
