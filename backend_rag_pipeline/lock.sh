@@ -6,7 +6,7 @@ cd "$(dirname "$0")"
 uv=${UV:-uv}
 others="-c ../backend_agent_api/requirements-dev.txt -c ../local_stack/requirements.txt"
 lock="$uv pip compile --quiet --universal --generate-hashes --no-header --no-emit-index-url --no-emit-find-links"
-# shellcheck disable=SC2086 - lists of words
+# shellcheck disable=SC2086 # lists of words
 $lock $others pyproject.toml -o requirements.txt
-# shellcheck disable=SC2086 - lists of words
+# shellcheck disable=SC2086 # lists of words
 $lock $others -c requirements.txt --group dev pyproject.toml -o requirements-dev.txt

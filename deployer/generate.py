@@ -1,6 +1,7 @@
 """`python3 -m deployer.generate`: write what follows from the table of settings. A test fails where one drifts.
 
-The `.env.example` files, the environment of the containers in docker-compose.yml, and docs/settings.md.
+The `.env.example` files, the environment of the containers in docker-compose.yml, docs/settings.md, and the names
+that deploy/gcp hands out.
 """
 
 from __future__ import annotations
@@ -10,6 +11,7 @@ import textwrap
 from collections.abc import Iterator
 from pathlib import Path
 
+from deployer import terraform
 from deployer.settings import SECTIONS, settings_of
 from deployer.settings.model import API, SITE, WORKER, Reader, Section, Setting
 
@@ -66,6 +68,7 @@ def outputs(repository: Path = REPOSITORY) -> dict[Path, str]:
     files[Path(".env.example")] = example_of_everything()
     files[COMPOSE] = with_environments((repository / COMPOSE).read_text(encoding="utf-8"))
     files[PAGE] = reference_page()
+    files[terraform.PATH] = terraform.names_of_settings()
     return files
 
 

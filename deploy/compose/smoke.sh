@@ -1,0 +1,96 @@
+#!/bin/sh
+# What only a container engine can show, on this machine with a database of its own: images are built, everything becomes
+# healthy, the upgrade runs twice, a person signs up through Caddy, a replica is lost. Uses no secret and no key of yours;
+# takes ports 80, 443, 8001 and 8082, and removes what it made. The workflow runs it.
+#
+#   sh deploy/compose/smoke.sh
+#
+# Needs Docker with Compose 2.24 or later, curl and python3.
+set -eu
+cd "$(dirname "$0")/../.."
+
+folder=$(mktemp -d)
+COMPOSE_PROJECT_NAME=dynamous-agent-smoke
+# Not the operator's .env.
+COMPOSE_ENV_FILES=$folder/env
+export COMPOSE_PROJECT_NAME COMPOSE_ENV_FILES
+random() { python3 -c 'import secrets; print(secrets.token_hex(24))'; }
+password=$(random)
+umask 077
+cat >"$folder/env" <<ENV
+COMPOSE_PROFILES=database
+POSTGRES_PASSWORD=$password
+DATABASE_URL=postgresql://postgres:$password@database:5432/postgres
+SUPABASE_URL=https://chat.localhost
+SUPABASE_SERVICE_KEY=$(random)
+SUPABASE_JWT_SECRET=$(random)
+AUTH_MAILER_AUTOCONFIRM=true
+VITE_SUPABASE_URL=https://chat.localhost
+VITE_SUPABASE_ANON_KEY=not-checked-here
+LLM_PROVIDER=ollama
+LLM_BASE_URL=http://host.docker.internal:11434/v1
+EMBEDDING_PROVIDER=ollama
+EMBEDDING_BASE_URL=http://host.docker.internal:11434/v1
+AGENT_API_HOSTNAME=agent.localhost
+FRONTEND_HOSTNAME=chat.localhost
+LETSENCRYPT_EMAIL=operator@example.com
+CADDY_GLOBAL_OPTIONS=local_certs
+ENV
+
+public() { docker compose -f docker-compose.yml -f docker-compose.caddy.yml "$@"; }
+get() { curl --silent --show-error --fail --insecure --retry 10 --retry-delay 1 --retry-all-errors --max-time 20 "$@"; }
+through_caddy() { get --resolve chat.localhost:443:127.0.0.1 --resolve agent.localhost:443:127.0.0.1 "$@"; }
+step() { printf '\n== %s\n' "$*"; }
+
+finish() {
+    status=$?
+    if [ "$status" -ne 0 ]; then
+        public ps --all || true
+        public logs --no-color --tail 100 || true
+    fi
+    public down --volumes --remove-orphans --timeout 5 || true
+    rm -rf "$folder"
+    exit "$status"
+}
+trap finish EXIT
+trap 'exit 1' INT TERM
+
+step "the files are valid"
+docker compose config --quiet
+public config --quiet
+
+step "images are built, and everything becomes healthy"
+docker compose up --detach --build --wait --wait-timeout 600
+get http://127.0.0.1:8001/health/ready
+get http://127.0.0.1:8082/health
+
+step "the upgrade has nothing left to do"
+for _ in 1 2; do
+    docker compose run --rm migrate | tee "$folder/migrate"
+    grep -q 'the database is up to date' "$folder/migrate"
+    if grep -q applying "$folder/migrate"; then exit 1; fi
+done
+
+step "behind Caddy, with two replicas and two workers"
+public up --detach --build --wait --wait-timeout 600 --scale agent-api=2 --scale rag-pipeline=2
+through_caddy https://chat.localhost/ | grep -q '<div id="root">'
+through_caddy https://chat.localhost/config.js | grep -q agent.localhost
+through_caddy --output /dev/null --dump-header - https://chat.localhost/ | grep -qi '^strict-transport-security:'
+
+step "a person signs up, and the API knows them"
+jwt=$(through_caddy --header 'Content-Type: application/json' \
+    --data "{\"email\": \"person@example.com\", \"password\": \"$(random)\"}" https://chat.localhost/auth/v1/signup |
+    python3 -c 'import json, sys; print(json.load(sys.stdin)["access_token"])')
+through_caddy --header "Authorization: Bearer $jwt" https://agent.localhost/api/balance | grep -q '"tokens"'
+
+step "a replica is lost, and nobody notices"
+docker kill "$(public ps --quiet agent-api | head -n 1)" >/dev/null
+for _ in 1 2 3 4 5 6 7 8 9 10; do
+    through_caddy --header "Authorization: Bearer $jwt" https://agent.localhost/api/balance >/dev/null
+done
+
+step "the books are right"
+faults=$(public exec -T database psql "postgresql://postgres:$password@127.0.0.1:5432/postgres" -At \
+    -c 'select * from public.audit_ledger()')
+test -z "$faults"
+printf '\nall passed\n'
