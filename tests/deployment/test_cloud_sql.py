@@ -17,8 +17,8 @@ from local_stack.postgres.pytest_plugin import SETTINGS
 BOOTSTRAP = REPOSITORY / "deploy" / "gcp" / "bootstrap.sql"
 DATABASE = "cloud"
 SUPABASE_ROLES = "anon, authenticated, service_role, authenticator, supabase_auth_admin, postgres"
-# As Google makes it: `postgres` gets its rights from a role that owns every database and is no superuser either. Here only
-# a superuser may create the extension; there this role may.
+# As Google makes it: `postgres` gets its rights from a role that owns every database and is no superuser either. Only a
+# superuser may create the extension here; there this role may.
 AS_ON_CLOUD_SQL = """
 drop database postgres with (force);
 drop role {roles};
