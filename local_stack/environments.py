@@ -52,6 +52,10 @@ class PythonEnvironment:
 
 LOCAL_STACK = REPOSITORY / "local_stack"
 TOOLS = PythonEnvironment("tools", "installer", (LOCAL_STACK / "requirements-tools.txt",))
+TOOLS_INSTALL = (
+    *("-m", "pip", "install", "--quiet", "--disable-pip-version-check", "--require-hashes"),
+    *("-r", str(TOOLS.requirements[0])),
+)
 NODE = PythonEnvironment("node", "Node 24", (LOCAL_STACK / "requirements-node.txt",))
 STACK = PythonEnvironment("stack", "Python environment of the local stack", (LOCAL_STACK / "requirements.txt",))
 AGENT_API = PythonEnvironment(
@@ -95,19 +99,25 @@ def _make_tools(log: Path) -> None:
         raise StackError(
             "Python cannot make virtual environments here: install its venv module (Debian: apt install python3-venv)"
         ) from None
-    command = [TOOLS.python, "-m", "pip", "install", "--quiet", "--disable-pip-version-check", "--require-hashes"]
-    run_logged("installing uv", [*command, "-r", TOOLS.requirements[0]], log=log, cwd=REPOSITORY)
+    run_logged("installing uv", [TOOLS.python, *TOOLS_INSTALL], log=log, cwd=REPOSITORY)
 
 
 def _make_with_uv(environment: PythonEnvironment, log: Path) -> None:
-    uv = TOOLS.bin / "uv"
     settings = _uv_settings()
     (environment.directory / STAMP).unlink(missing_ok=True)
-    create = [uv, "venv", "--quiet", "--clear", "--python", sys.executable, environment.directory]
-    run_logged(environment.title, create, log=log, cwd=REPOSITORY, environment=settings)
+    for command in uv_commands(environment):
+        run_logged(environment.title, command, log=log, cwd=REPOSITORY, environment=settings)
+
+
+def uv_commands(environment: PythonEnvironment) -> list[list[str | Path]]:
+    """What makes an environment."""
+    uv = TOOLS.bin / "uv"
     # The files list everything with hashes; nothing beyond them may come in.
     install = [uv, "pip", "sync", "--quiet", "--require-hashes", "--python", environment.python]
-    run_logged(environment.title, [*install, *environment.requirements], log=log, cwd=REPOSITORY, environment=settings)
+    return [
+        [uv, "venv", "--quiet", "--clear", "--python", sys.executable, environment.directory],
+        [*install, *environment.requirements],
+    ]
 
 
 def _uv_settings() -> dict[str, str]:

@@ -21,6 +21,7 @@ from local_stack.paths import relative
 
 # `ai` 7, vitest 5 and supabase-js refuse or misbehave on older ones.
 NODE_MAJOR_MIN = 22
+NPM_INSTALL = ("ci", "--no-audit", "--no-fund", "--prefer-offline", "--loglevel=error")
 
 
 @dataclass(frozen=True)
@@ -47,13 +48,13 @@ def ensure_node(console: Console, log: Path) -> Node:
 
 def ensure_packages(node: Node, directory: Path, title: str, console: Console, log: Path) -> None:
     """`npm ci`, unless exactly the locked versions are installed already."""
-    if _installed_matches_lock(directory):
+    if packages_are_current(directory):
         return
     with console.step(title):
         npm = shutil.which("npm", path=node.path) or "npm"
         run_logged(
             title,
-            [npm, "ci", "--no-audit", "--no-fund", "--prefer-offline", "--loglevel=error"],
+            [npm, *NPM_INSTALL],
             log=log,
             cwd=directory,
             environment=node.environment(),
@@ -106,7 +107,7 @@ def _major_version(program: str) -> int:
     return int(match[1]) if match else 0
 
 
-def _installed_matches_lock(directory: Path) -> bool:
+def packages_are_current(directory: Path) -> bool:
     """Compare with the lock file npm keeps inside node_modules, which also covers an `npm install` by hand."""
     try:
         wanted = _versions(directory / "package-lock.json")

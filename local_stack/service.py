@@ -38,6 +38,8 @@ class Service:
     start_seconds_max: float = 60
     stop_signal: int = signal.SIGTERM
     stop_seconds_max: float = 10
+    command: tuple[str, ...] = ()
+    """What `start` runs, for a rehearsal."""
 
     def wait_until_healthy(self, process: subprocess.Popen[bytes]) -> None:
         """Return once the service is well. Raises StackError, naming it and its log, if it ends or takes too long."""

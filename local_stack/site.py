@@ -30,12 +30,16 @@ def build_site(
         marker.unlink(missing_ok=True)
         run_logged(
             "site build",
-            [*(node.program, VITE, "build"), *("--outDir", target, "--emptyOutDir", "--logLevel", "warn")],
+            build_command(node, target),
             log=log,
             cwd=FRONTEND,
             environment=node.environment(environment),
         )
         marker.write_text(digest)
+
+
+def build_command(node: Node, target: Path) -> list[str | Path]:
+    return [*(node.program, VITE, "build"), *("--outDir", target, "--emptyOutDir", "--logLevel", "warn")]
 
 
 def preview_command(node: Node, configuration: Configuration) -> list[str | Path]:

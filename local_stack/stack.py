@@ -55,6 +55,7 @@ class Stack:
             port=self.configuration.ports["postgres"],
             stop_signal=signal.SIGINT,
             stop_seconds_max=30,
+            command=("postgres", "-D", str(self.configuration.workspace.postgres)),
         )
 
     def auth(self) -> Service:
@@ -131,11 +132,13 @@ class Stack:
             "RAG_PIPELINE_ENV_FILE": "",
         }
 
+        command = [environments.RAG_PIPELINE.python, "docker_entrypoint.py"]
+
         def start() -> subprocess.Popen[bytes]:
             # What a former process left says nothing about this one.
             heartbeat.unlink(missing_ok=True)
             return start_process(
-                [environments.RAG_PIPELINE.python, "docker_entrypoint.py"],
+                command,
                 cwd=RAG_DIRECTORY,
                 environment=self._process_environment() | worker_environment,
                 log=log,
@@ -148,6 +151,7 @@ class Stack:
             start=start,
             is_ready=heartbeat.exists,
             stop_seconds_max=RAG_STOP_SECONDS_MAX,
+            command=tuple(str(part) for part in command),
         )
 
     def site(self, site_environment: Mapping[str, str]) -> Service:
@@ -182,6 +186,7 @@ class Stack:
             port=self.configuration.ports[name],
             health_url=f"{self.configuration.address(name)}{health_path}",
             stop_seconds_max=stop_seconds_max,
+            command=tuple(str(part) for part in command),
         )
 
     def _start_postgres(self) -> subprocess.Popen[bytes]:

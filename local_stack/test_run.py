@@ -82,14 +82,19 @@ def run_tests() -> int:
             ensure_packages(node, STRIPE_SANDBOX, "npm packages of the Stripe CLI", console, log)
             chromium = _find_or_install_chromium(workspace.log("setup-browser"), console, node)
             _install_caddy(workspace.log("setup-caddy"), console)
-            _run_python_checks(results, node, chromium)
-            _run_site_checks(results, node)
+            run_checks(results, node, chromium)
             _run_browser_tests(results, configuration, console, node, chromium)
     except StackError as error:
         results.fail("set up", str(error))
     except Stopped:
         results.fail("interrupted", "interrupted")
     return results.summary(console.elapsed_seconds)
+
+
+def run_checks(results: Results, node: Node, chromium: str | None) -> None:
+    """All that needs no running stack."""
+    _run_python_checks(results, node, chromium)
+    _run_site_checks(results, node)
 
 
 def _run_python_checks(results: Results, node: Node, chromium: str | None) -> None:

@@ -1,0 +1,113 @@
+"""Whether this machine can run it: Docker, names, ports and disk."""
+
+from __future__ import annotations
+
+import errno
+import re
+import shutil
+import socket
+from collections.abc import Iterator
+from pathlib import Path
+
+from deployer.docker import REPOSITORY, Docker
+from deployer.problems import Problem
+from deployer.target import Target
+
+COMPOSE_MIN = (2, 24)
+"""`!reset` in docker-compose.caddy.yml, and `--profile '*'`."""
+DISK_GIB_MIN = 6
+"""The images, and what building them needs."""
+GIB = 1024**3
+PROBE_SECONDS = 0.5
+
+
+def examine_docker(docker: Docker) -> list[Problem]:
+    """Installed, answering, and new enough."""
+    if not docker.is_installed:
+        return [
+            Problem(
+                "docker", "docker is not installed", "install Docker Engine: https://docs.docker.com/engine/install/"
+            )
+        ]
+    problems: list[Problem] = []
+    if docker.ask("version", "--format", "{{.Server.Version}}") is None:
+        cure = "start it (systemctl start docker), and let this account use it (usermod -aG docker <account>)"
+        problems.append(Problem("docker", "the daemon does not answer", cure))
+    found = docker.ask("compose", "version", "--short")
+    wanted = ".".join(map(str, COMPOSE_MIN))
+    cure = "install the plugin docker-compose-plugin: https://docs.docker.com/compose/install/linux/"
+    if found is None:
+        problems.append(Problem("compose", f"`docker compose` is missing, {wanted} or later is needed", cure))
+    elif _version(found) < COMPOSE_MIN:
+        problems.append(Problem("compose", f"Docker Compose is {found}, {wanted} or later is needed", cure))
+    return problems
+
+
+def _version(text: str) -> tuple[int, ...]:
+    match = re.search(r"(\d+)\.(\d+)", text)
+    return (int(match[1]), int(match[2])) if match else (0,)
+
+
+def examine_machine(target: Target, docker: Docker) -> list[Problem]:
+    """Names, ports and disk."""
+    return [*_names(target), *_ports(target, docker), *_disk(docker)]
+
+
+def _names(target: Target) -> Iterator[Problem]:
+    if target.kind != "cloud":
+        return
+    variables = target.variables()
+    for setting in ("AGENT_API_HOSTNAME", "FRONTEND_HOSTNAME"):
+        name = variables.get(setting, "")
+        if name and not _resolves(name):
+            cure = (
+                "make an A (and AAAA) record that leads to this machine; Let's Encrypt asks there for the certificate"
+            )
+            yield Problem("names", f"{name} ({setting}) is unknown to DNS", cure)
+    if "AGENT_API_HOSTNAME" in variables and variables["AGENT_API_HOSTNAME"] == variables.get("FRONTEND_HOSTNAME"):
+        yield Problem("names", "AGENT_API_HOSTNAME and FRONTEND_HOSTNAME are the same", "give each a name of its own")
+
+
+def _resolves(name: str) -> bool:
+    try:
+        return bool(socket.getaddrinfo(name, 443))
+    except (OSError, UnicodeError):
+        return False
+
+
+def _ports(target: Target, docker: Docker) -> Iterator[Problem]:
+    # What runs already under this name is replaced, its ports with it.
+    label = f"label=com.docker.compose.project={target.project}"
+    own = docker.ask("ps", "--filter", label, "--format", "{{.Ports}}") or ""
+    for port in target.ports:
+        if f":{port}->" not in own and is_taken(port):
+            cure = f"stop what listens there: ss -ltnp 'sport = :{port}' names it"
+            if target.kind == "cloud":
+                cure += "; where that is a Caddy of yours, use --type local"
+            yield Problem("ports", f"port {port} is taken", cure)
+
+
+def is_taken(port: int) -> bool:
+    """Whether somebody listens there. A port that this account may not bind is tried by connecting."""
+    with socket.socket(socket.AF_INET, socket.SOCK_STREAM) as probe:
+        probe.settimeout(PROBE_SECONDS)
+        if probe.connect_ex(("127.0.0.1", port)) == 0:
+            return True
+    with socket.socket(socket.AF_INET, socket.SOCK_STREAM) as probe:
+        probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        try:
+            probe.bind(("0.0.0.0", port))  # noqa: S104 - nothing listens
+        except OSError as error:
+            return error.errno == errno.EADDRINUSE
+    return False
+
+
+def _disk(docker: Docker) -> Iterator[Problem]:
+    root = Path(docker.ask("info", "--format", "{{.DockerRootDir}}") or REPOSITORY)
+    # The daemon may run in a machine of its own, with folders that are not here.
+    free = shutil.disk_usage(root if root.is_dir() else REPOSITORY).free / GIB
+    if free < DISK_GIB_MIN:
+        cure = (
+            "make room: `docker system prune` removes what no container uses; look at it first with `docker system df`"
+        )
+        yield Problem("disk", f"{free:.1f} GiB are free, {DISK_GIB_MIN} are needed", cure)

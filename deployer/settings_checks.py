@@ -1,0 +1,102 @@
+"""Whether `.env` can work: complete, holding no example, and leading where containers and browsers can go."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+from pathlib import Path
+from urllib.parse import urlsplit
+
+from deployer.docker import REPOSITORY
+from deployer.problems import Problem
+from deployer.settings import SETTINGS
+from deployer.settings.model import CONDITIONS, PUBLIC_ONLY, Variables
+from deployer.target import Target
+
+PLACEHOLDER = re.compile(
+    r"<.*>|your[-_ ].*|.*yourdomain\.com.*|.*//your-project\..*|.*//user:pass(word)?@host.*|.*\.\.\.|change[-_ ]?me",
+    re.IGNORECASE,
+)
+LOOPBACK = ("localhost", "127.0.0.1", "::1", "0.0.0.0")  # noqa: S104 - what an address may say
+# Addresses that containers call, and those that browsers call.
+FROM_CONTAINERS = (
+    "DATABASE_URL",
+    "DATABASE_SESSION_URL",
+    "SUPABASE_URL",
+    "LLM_BASE_URL",
+    "EMBEDDING_BASE_URL",
+    "RERANK_BASE_URL",
+)
+FROM_BROWSERS = ("FRONTEND_URL", "VITE_AGENT_ENDPOINT", "VITE_SUPABASE_URL")
+OLLAMA = "http://host.docker.internal:11434/v1"
+
+
+def examine_settings(target: Target) -> list[Problem]:
+    """Everything that is wrong with the variables, without showing a value."""
+    if not target.env_file.exists():
+        name = target.env_file.name
+        return [Problem(".env", f"there is no {name}", "cp .env.example .env, and fill it in: docs/settings.md")]
+    variables = target.variables()
+    return [
+        *_missing(variables, is_public=target.kind == "cloud"),
+        *_examples(variables),
+        *_loopback(variables, is_public=target.kind == "cloud"),
+        *_stand_ins(variables),
+        *_folders(variables),
+    ]
+
+
+def _missing(variables: Variables, *, is_public: bool) -> Iterator[Problem]:
+    for setting in SETTINGS.values():
+        asked = setting.required and (is_public or setting.required != PUBLIC_ONLY)
+        if asked and setting.name not in variables and CONDITIONS[setting.required](variables):
+            when = "" if setting.required in ("always", PUBLIC_ONLY) else f" (required {setting.required})"
+            yield Problem(".env", f"{setting.name} is not set{when}", f"set it in .env. {setting.text}".strip())
+
+
+def _examples(variables: Variables) -> Iterator[Problem]:
+    for name, value in variables.items():
+        setting = SETTINGS.get(name)
+        if setting is not None and (value == setting.example or PLACEHOLDER.fullmatch(value)) and not setting.is_kept:
+            yield Problem(".env", f"{name} still holds an example", "put your own value there, or remove the line")
+
+
+def _loopback(variables: Variables, *, is_public: bool) -> Iterator[Problem]:
+    for name in FROM_CONTAINERS:
+        if is_loopback(variables.get(name, "")):
+            cure = "write host.docker.internal for this machine, or the name of a service in the project"
+            yield Problem(".env", f"{name} leads a container to itself", cure)
+    for prefix in ("LLM", "EMBEDDING"):
+        if variables.get(f"{prefix}_PROVIDER") == "ollama" and f"{prefix}_BASE_URL" not in variables:
+            detail = f"{prefix}_PROVIDER=ollama without {prefix}_BASE_URL looks for Ollama in the container"
+            yield Problem(".env", detail, f"set {prefix}_BASE_URL={OLLAMA} where Ollama runs on this machine")
+    for name in FROM_BROWSERS:
+        if is_loopback(variables.get(name, "")):
+            cure = "remove the line, or write the public address: https://FRONTEND_HOSTNAME or https://AGENT_API_HOSTNAME/…"
+            yield Problem(".env", f"{name} is reached from this machine only", cure, is_fatal=is_public)
+
+
+def is_loopback(url: str) -> bool:
+    """Whether an address means the machine it is used on."""
+    try:
+        return urlsplit(url).hostname in LOOPBACK
+    except ValueError:
+        return False
+
+
+def _stand_ins(variables: Variables) -> Iterator[Problem]:
+    if "STRIPE_API_BASE" in variables and "_live_" in variables.get("STRIPE_SECRET_KEY", ""):
+        detail = "STRIPE_API_BASE would get a live STRIPE_SECRET_KEY"
+        yield Problem(".env", detail, "remove STRIPE_API_BASE: it is for a stand-in on a laptop")
+    if "STRIPE_SECRET_KEY" not in variables:
+        cure = "set both of Stripe's keys to sell tokens: docs/stripe-setup.md"
+        yield Problem(".env", "without STRIPE_SECRET_KEY nothing is sold", cure, is_fatal=False)
+
+
+def _folders(variables: Variables) -> Iterator[Problem]:
+    folder = variables.get("RAG_WATCH_DIRECTORY", "./rag-documents")
+    if "/" not in folder:
+        detail = "RAG_WATCH_DIRECTORY is a bare name, which Compose takes for a volume"
+        yield Problem(".env", detail, "write it as a path: ./ in front of it")
+    elif not (REPOSITORY / Path(folder).expanduser()).is_dir():
+        yield Problem(".env", "the folder of RAG_WATCH_DIRECTORY is not there", "make it, or correct the path")

@@ -1,0 +1,248 @@
+"""`deploy.py --type cloud` and `--type local`: what they check, what they ask of Docker, and what they say."""
+
+from __future__ import annotations
+
+import json
+import socket
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from deployer import machine_checks
+from deployer.docker import Docker
+from deployer.machine_checks import examine_machine, is_taken
+from deployer.target import Target
+from tests.deployment.deploying import SERVICES, Operator, container, lines
+
+FILES = ["-f", "docker-compose.yml", "-f", "docker-compose.caddy.yml"]
+OWN = ["migrate", "agent-api", "rag-pipeline", "frontend"]
+
+
+@pytest.fixture
+def operator(tmp_path: Path) -> Operator:
+    return Operator(tmp_path)
+
+
+def compose(operator: Operator, *arguments: str, project: str = "dynamous-agent") -> list[str]:
+    return ["compose", "-p", project, "--env-file", str(operator.folder / ".env"), *arguments]
+
+
+def test_cloud_starts_everything_behind_caddy_and_waits_until_it_is_well(operator: Operator) -> None:
+    starting = lines(*(container(name, health="starting") for name in SERVICES))
+    operator.answers["containers"] = ["", starting, operator.answers["containers"][0]]
+    ended = operator.run("--type", "cloud")
+    assert ended.status == 0, ended.output
+    assert ended.changes == [compose(operator, *FILES, "up", "-d", "--build")]
+    assert sum("ps" in call and "json" in call for call in ended.calls) == 3
+    assert "everything is healthy" in ended.output
+    assert "https://127.0.0.2" in ended.output
+
+
+def test_the_usual_env_file_needs_no_word() -> None:
+    command = Target("cloud").compose("up", "-d", "--build")
+    assert command == ["compose", "-p", "dynamous-agent", *FILES, "up", "-d", "--build"]
+
+
+def test_local_joins_a_project_and_touches_nothing_else_in_it(operator: Operator) -> None:
+    for name in ("AGENT_API_HOSTNAME", "FRONTEND_HOSTNAME", "LETSENCRYPT_EMAIL"):
+        del operator.variables[name]
+    started = operator.run("--type", "local", "--project", "localai")
+    assert started.status == 0, started.output
+    base = ["-f", "docker-compose.yml"]
+    assert started.changes == [compose(operator, *base, "up", "-d", "--build", *OWN, project="localai")]
+    assert "s/dynamous-agent-/localai-/g" in started.output
+    assert "localai_default" in started.output
+    stopped = operator.run("--type", "local", "--project", "localai", "--down")
+    assert stopped.changes == [compose(operator, *base, "rm", "--stop", "--force", *OWN, project="localai")]
+
+
+def test_down_stops_the_services_of_every_profile_and_needs_no_complete_env(operator: Operator) -> None:
+    operator.variables = {}
+    ended = operator.run("--down", "--type", "cloud")
+    assert ended.status == 0, ended.output
+    assert ended.changes == [compose(operator, *FILES, "--profile", "*", "down")]
+
+
+def test_everything_that_is_missing_is_named_at_once(operator: Operator) -> None:
+    operator.answers |= {"daemon": False, "compose": "2.20.2"}
+    operator.variables = {
+        "DATABASE_URL": "postgresql://user:password@host:5432/postgres",
+        "SUPABASE_URL": "http://localhost:54321",
+        "SUPABASE_SERVICE_KEY": "your-service-key",
+        "LLM_PROVIDER": "ollama",
+        "STRIPE_SECRET_KEY": "sk_live_s3cret",
+        "STRIPE_API_BASE": "http://stripe.example.com",
+        "AGENT_API_HOSTNAME": "agent.yourdomain.com",
+        "FRONTEND_HOSTNAME": "chat.nowhere.invalid",
+        "VITE_AGENT_ENDPOINT": "http://localhost:8001/api/pydantic-agent",
+        "RAG_WATCH_DIRECTORY": "documents",
+    }
+    ended = operator.run("--type", "cloud")
+    assert ended.status == 2
+    assert ended.changes == []
+    for name, detail, cure in (
+        ("docker", "the daemon does not answer", "systemctl start docker"),
+        ("compose", "is 2.20.2, 2.24 or later", "docker-compose-plugin"),
+        (".env", "DATABASE_URL still holds an example", "your own value"),
+        (".env", "SUPABASE_SERVICE_KEY still holds an example", "your own value"),
+        (".env", "AGENT_API_HOSTNAME still holds an example", "your own value"),
+        (".env", "VITE_SUPABASE_URL is not set", "set it in .env"),
+        (".env", "VITE_SUPABASE_ANON_KEY is not set", "publishable"),
+        (".env", "LETSENCRYPT_EMAIL is not set", "Let's Encrypt"),
+        (".env", "STRIPE_WEBHOOK_SECRET is not set", "set it in .env"),
+        (".env", "EMBEDDING_API_KEY is not set", "LLM_API_KEY"),
+        (".env", "SUPABASE_URL leads a container to itself", "host.docker.internal"),
+        (".env", "LLM_PROVIDER=ollama without LLM_BASE_URL", "host.docker.internal:11434/v1"),
+        (".env", "VITE_AGENT_ENDPOINT is reached from this machine only", "remove the line"),
+        (".env", "STRIPE_API_BASE would get a live", "remove STRIPE_API_BASE"),
+        (".env", "RAG_WATCH_DIRECTORY is a bare name", "./"),
+        ("names", "chat.nowhere.invalid (FRONTEND_HOSTNAME) is unknown to DNS", "A (and AAAA) record"),
+    ):
+        assert cure in ended.cure_of("FAIL", name, detail)
+    assert "LLM_API_KEY is not set" not in ended.output
+
+
+def test_without_docker_and_env_both_are_named(operator: Operator) -> None:
+    operator.has_docker = False
+    ended = operator.run("--type", "cloud", env_file=False)
+    assert ended.status == 2
+    assert "docs.docker.com" in ended.cure_of("FAIL", "docker", "not installed")
+    assert "cp .env.example .env" in ended.cure_of("FAIL", ".env", "there is no .env")
+
+
+def test_a_copied_example_is_refused(operator: Operator) -> None:
+    example = (Path(__file__).resolve().parents[2] / ".env.example").read_text()
+    (operator.folder / ".env").write_text(example.replace("\n#", "\n").replace("\n ", "\n# "))
+    ended = operator.run("--type", "cloud", env_file=False)
+    assert ended.status == 2
+    for name in ("DATABASE_URL", "SUPABASE_URL", "STRIPE_SECRET_KEY", "FRONTEND_HOSTNAME", "VITE_SUPABASE_URL"):
+        ended.cure_of("FAIL", ".env", f"{name} still holds an example")
+
+
+def test_a_rehearsal_prints_every_command_and_runs_none(operator: Operator) -> None:
+    operator.answers["daemon"] = False
+    del operator.variables["LLM_API_KEY"]
+    ended = operator.run("--type", "cloud", "--dry-run")
+    assert ended.status == 0, ended.output
+    assert ended.changes == []
+    ended.cure_of("warn", "docker", "the daemon does not answer")
+    ended.cure_of("warn", ".env", "LLM_API_KEY is not set")
+    assert "FAIL" not in ended.output
+    assert "$ docker compose -p dynamous-agent" in ended.output
+    assert "up -d --build" in ended.output
+    down = operator.run("--type", "cloud", "--down", "--dry-run")
+    assert down.changes == []
+    assert "--profile '*' down" in down.output
+
+
+def test_a_taken_port_is_named_unless_it_is_our_own(operator: Operator) -> None:
+    operator.answers["published"] = ""
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+        assert is_taken(listener.getsockname()[1])
+    # Whoever holds it, this test or another program: it is taken.
+    with socket.socket() as holder:
+        holder.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        if not is_taken(8082):
+            holder.bind(("127.0.0.1", 8082))
+            holder.listen()
+        ended = operator.run("--type", "local")
+        assert "ss -ltnp" in ended.cure_of("FAIL", "ports", "port 8082 is taken")
+        operator.answers["published"] = "127.0.0.1:8001->8001/tcp, 127.0.0.1:8082->8082/tcp"
+        assert operator.run("--type", "local").status == 0
+
+
+def test_too_little_room_is_named(operator: Operator, monkeypatch: pytest.MonkeyPatch) -> None:
+    operator.run("--type", "cloud")
+    monkeypatch.setattr(machine_checks, "DISK_GIB_MIN", 10**6)
+    docker = Docker(environment={"PATH": f"{operator.folder / 'bin'}:/usr/bin:/bin"})
+    (problem,) = examine_machine(Target("cloud", env_file=operator.folder / ".env"), docker)
+    assert "1000000 are needed" in problem.detail
+    assert "docker system prune" in problem.cure
+
+
+@pytest.mark.parametrize(
+    ("broken", "state"),
+    [
+        (container("agent-api", health="unhealthy"), "running, unhealthy"),
+        (container("agent-api", "exited", "", 3), "exited, exit 3"),
+        (container("agent-api", "restarting", "", 1), "restarting"),
+        (container("migrate", "exited", "", 1), "exited, exit 1"),
+    ],
+)
+def test_what_is_not_well_is_named_with_its_last_lines_and_no_secret(
+    operator: Operator, broken: dict[str, Any], state: str
+) -> None:
+    service = broken["Service"]
+    well = [container(name) for name in SERVICES if name != service]
+    operator.answers["containers"] = [lines(*well, broken)]
+    operator.answers["logs"] = {
+        service: "cannot reach postgresql://owner:pa55-s3cret@db.example.com\nkey sk-s3cret-model refused",
+        "frontend": "fine",
+    }
+    ended = operator.run("--type", "cloud")
+    assert ended.status == 1
+    assert f"FAIL  {service:<16}  {state}; its last lines:" in ended.output
+    assert "cannot reach" in ended.output
+    assert "key *** refused" in ended.output
+    assert "fine" not in ended.output
+    assert f"logs -f {service}" in ended.output
+
+
+def test_one_unwell_replica_among_well_ones_is_seen(operator: Operator) -> None:
+    second = {**container("agent-api", health="unhealthy"), "Name": "dynamous-agent-agent-api-2"}
+    # Older versions of Compose print one list.
+    operator.answers["containers"] = [json.dumps([*map(container, SERVICES), second])]
+    assert "FAIL  agent-api" in operator.run("--type", "cloud").output
+
+
+def test_waiting_ends(operator: Operator) -> None:
+    operator.answers["containers"] = [lines(*(container(name, health="starting") for name in SERVICES[:-1]))]
+    ended = operator.run("--type", "cloud", DEPLOY_HEALTH_SECONDS="1")
+    assert ended.status == 1
+    assert "FAIL  frontend          running, starting" in ended.output
+    assert "FAIL  caddy             was not started" in ended.output
+
+
+def test_a_build_that_fails_is_told(operator: Operator) -> None:
+    operator.answers |= {"up": 17, "containers": [""]}
+    ended = operator.run("--type", "cloud")
+    assert ended.status == 1
+    assert "`up` ended with 17" in ended.output
+
+
+@pytest.mark.parametrize(
+    ("arguments", "said"),
+    [
+        (["--type", "cloud", "--fresh"], "--fresh wipes the data of the embedded stack"),
+        (["--type", "embedded", "--project", "x"], "--project goes with"),
+        (["--type", "cloud", "--project", "No Good"], "--project: lower-case"),
+        (["--type", "doctor", "--down"], "leaves nothing running"),
+    ],
+)
+def test_arguments_that_make_no_sense_together_are_refused(operator: Operator, arguments: list[str], said: str) -> None:
+    ended = operator.run(*arguments)
+    assert ended.status == 2
+    assert said in ended.output
+    assert ended.calls == []
+
+
+@pytest.mark.parametrize(
+    ("arguments", "printed"),
+    [
+        (["--type", "embedded"], ["uvicorn agent_api:app", "docker_entrypoint.py", "-m local_stack.stripe_sandbox"]),
+        (["--type", "embedded", "--down"], ["nothing is running"]),
+        (["--type", "test"], ["ruff check .", "pytest", "cd frontend && npm run --silent test"]),
+        (["--type", "doctor"], ["cd backend_agent_api", "-m agent_api.doctor"]),
+    ],
+)
+def test_a_rehearsal_of_anything_else_runs_nothing_and_leaves_nothing(
+    operator: Operator, arguments: list[str], printed: list[str]
+) -> None:
+    operator.variables = {}
+    state = operator.folder / "state"
+    ended = operator.run(*arguments, "--dry-run", EMBEDDED_STATE_DIR=str(state))
+    assert ended.status == 0, ended.output
+    for command in printed:
+        assert command in ended.output
+    assert not state.exists()
