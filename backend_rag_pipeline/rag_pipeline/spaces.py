@@ -99,8 +99,7 @@ class EmbeddingSpaces:
 
     async def keep_up(self, pipeline_id: str, index_version: str) -> bool:
         """Queue what is indexed in another way; switch over once nothing is missing. True: there is more to do."""
-        targets = await self.targets()
-        own = targets[0].space_id
+        own = await self._own_space_id()
         async with self._database.transaction() as connection:
             queued = await queries.enqueue_outdated(
                 connection, pipeline_id, space_id=own, index_version=index_version, limit=ENQUEUE_LIMIT
@@ -118,9 +117,18 @@ class EmbeddingSpaces:
                 return False
             await queries.activate_space(connection, own)
         log.info("embedding_space_activated", model=self._model)
-        self._targets = targets[:1]
+        self._targets = self._targets[:1]
         await self._drop_former()
         return False
+
+    async def _own_space_id(self) -> int:
+        """A run that finds nothing to do does not ask the model: the active space has its name."""
+        if not self._targets:
+            async with self._database.transaction() as connection:
+                active = await queries.read_active_space(connection)
+            if active is not None and active.model == self._model:
+                return active.id
+        return (await self.targets())[0].space_id
 
     async def _drop_former(self) -> None:
         while True:

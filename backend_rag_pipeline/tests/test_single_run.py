@@ -8,6 +8,7 @@ import pty
 import subprocess
 import sys
 
+from rag_support.embedding_service import vector_of
 from rag_support.world import SERVICE, World
 
 TEXT = "# Oranges\n\nOranges ripen in winter.\n\n# Apples\n\nApples ripen in autumn.\n"
@@ -49,7 +50,7 @@ async def test_an_unchanged_folder_costs_no_embedding_call(world: World) -> None
     world.embeddings.forget()
     status, report, _ = await world.single()
     assert (status, report["files_processed"]) == (0, 0)
-    assert world.embeddings.documents() == []
+    assert world.embeddings.texts == [], "not even a probe"
 
 
 async def test_a_touched_file_is_looked_at_and_not_embedded_again(world: World) -> None:
@@ -82,6 +83,10 @@ async def test_a_deleted_file_is_gone_after_one_look(world: World) -> None:
     assert (status, report["files_deleted"]) == (0, 1)
     assert list(await world.documents()) == ["other.md"]
     assert await world.texts("fruit.md") == []
+    search = "select content from public.search_documents(gen_random_uuid(), $1, $2::text::vector, null)"
+    for words in ("When do oranges ripen?", "Something else"):
+        found = await world.fetch(search, words, str(vector_of(TEXT)))
+        assert [row["content"] for row in found] == ["Something else."]
 
 
 async def test_a_broken_file_fails_the_run_and_not_the_others(world: World) -> None:

@@ -61,10 +61,10 @@ def fault_code(body: bytes) -> str:
 
 def _vector(embedding: str | list[float]) -> list[float]:
     vector = _from_base64(embedding) if isinstance(embedding, str) else embedding
-    square = math.fsum(value * value for value in vector) if vector else 0.0
-    if not math.isfinite(square):
+    length = math.hypot(*vector)
+    if not math.isfinite(length):
         raise InvalidAnswer("a vector is not finite")
-    if square == 0:
+    if length == 0:
         raise InvalidAnswer("a vector is zero")
     return vector
 
