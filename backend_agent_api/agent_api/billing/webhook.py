@@ -13,6 +13,8 @@ from agent_api.billing.objects import Event
 from agent_api.errors import MessageTooLarge
 from agent_api.text import clean_json
 
+SIGNATURE_CHARACTERS_MAX = 4096
+
 
 async def read_body(request: Request, *, bytes_max: int) -> bytes:
     """The raw body: a signature covers bytes, not what they parse to. Raises MessageTooLarge."""
@@ -43,6 +45,8 @@ def read_event(
 
 
 def _is_signed(body: bytes, signature: str, secrets: Sequence[str], tolerance_seconds: int) -> bool:
+    if len(signature) > SIGNATURE_CHARACTERS_MAX:
+        return False
     try:
         text = body.decode()
         signature.encode("ascii")
