@@ -1,5 +1,5 @@
 import { expect, ledgerOf, signUp, withDatabase } from "./support/app"
-import { CARDS, choosePack, payWith } from "./support/payment"
+import { CARDS, chargesOf, choosePack, control, payWith, purchaseIdOf } from "./support/payment"
 import { startApiWithout } from "./support/second-api"
 import { requireStack } from "./support/stack"
 import { test } from "./support/wire"
@@ -25,6 +25,35 @@ test("a payment that does not match its order credits nothing, says so and names
   expect(await ledgerOf(account.email)).toEqual(["signup_bonus 10"])
   await page.reload()
   await expect(main.getByRole("heading", { level: 1 })).toHaveText("We are looking into this payment")
+})
+
+test("a payment that is disputed before its page is seen says so, and such a pack can be bought again in the same tab", async ({ page }) => {
+  const account = await signUp(page)
+  // The page hears of its purchase only once that is disputed.
+  await page.route("**/api/purchases/*", async (route) => {
+    await expect.poll(() => ledgerOf(account.email)).toContain("dispute -100")
+    await route.continue()
+  })
+  await page.goto("/purchase-tokens")
+  await choosePack(page, "100 tokens")
+  await payWith(page, CARDS.good)
+  await expect.poll(() => ledgerOf(account.email)).toEqual(["signup_bonus 10", "purchase 100"])
+  const first = purchaseIdOf(page)
+  const [charge] = await chargesOf(first)
+  const dispute = await control<{ id: string }>(`/sandbox/charges/${charge?.id}/dispute`, {})
+  const title = page.getByRole("main").getByRole("heading", { level: 1 })
+  await expect(title).toHaveText("This payment is disputed")
+  await page.goto("/purchase-tokens")
+  await choosePack(page, "100 tokens")
+  await payWith(page, CARDS.good)
+  await expect(title).toHaveText("100 tokens are yours")
+  expect(purchaseIdOf(page)).not.toBe(first)
+
+  await control(`/sandbox/disputes/${dispute.id}/lose`, {})
+  await expect(async () => {
+    await page.goto(`/payment-success?purchase_id=${first}`)
+    await expect(title).toHaveText("This payment was taken back", { timeout: 2_000 })
+  }).toPass()
 })
 
 test("where payments are not set up, nothing is offered and the chat goes on", async ({ page, cable }) => {

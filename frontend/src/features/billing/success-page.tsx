@@ -79,14 +79,24 @@ function Flagged({ purchase }: { purchase: Purchase }) {
   )
 }
 
+function tellTakenBack({ dispute, refunded_minor, currency, tokens, tokens_credited }: Purchase): [title: string, text: string] {
+  if (dispute === "open") {
+    return ["This payment is disputed", "Its tokens are held back while the bank decides, and come back if the payment stands."]
+  }
+  if (dispute === "lost") return ["This payment was taken back", "The bank gave the money back to the card, so its tokens are gone too."]
+  const refunded = formatMoney(refunded_minor, currency)
+  return ["This purchase was refunded", `${refunded} went back to your card. Of its ${tokens} tokens, ${tokens_credited} remain.`]
+}
+
 function TakenBack({ purchase }: { purchase: Purchase }) {
-  const isDisputed = purchase.dispute === "open" || purchase.dispute === "lost"
-  const refunded = formatMoney(purchase.refunded_minor, purchase.currency)
+  // It was paid all the same: who wants such a pack again begins another purchase.
+  useEffect(() => endIntent(purchase.id), [purchase.id])
+  const [title, text] = tellTakenBack(purchase)
   return (
     <Outcome
       icon={Undo2}
       tone="calm"
-      title={isDisputed ? "This payment is disputed" : "This purchase was refunded"}
+      title={title}
       actions={
         <>
           <Button asChild>
@@ -96,11 +106,7 @@ function TakenBack({ purchase }: { purchase: Purchase }) {
         </>
       }
     >
-      <p>
-        {isDisputed
-          ? "Its tokens are held back while the bank decides, and come back if the payment stands."
-          : `${refunded} went back to your card. Of its ${purchase.tokens} tokens, ${purchase.tokens_credited} remain.`}
-      </p>
+      <p>{text}</p>
     </Outcome>
   )
 }
