@@ -6,7 +6,7 @@ import asyncio
 import os
 import sys
 import time
-from collections.abc import AsyncGenerator, Callable
+from collections.abc import AsyncGenerator, Awaitable, Callable
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass
 from email.utils import formatdate
@@ -61,7 +61,9 @@ async def _page(_request: Request) -> Response:
 
 
 @asynccontextmanager
-async def _speaking(handle: Callable[[asyncio.StreamReader, asyncio.StreamWriter], object]) -> AsyncGenerator[int]:
+async def _speaking(
+    handle: Callable[[asyncio.StreamReader, asyncio.StreamWriter], Awaitable[None]],
+) -> AsyncGenerator[int]:
     async with await asyncio.start_server(handle, "127.0.0.1", 0) as server:
         yield server.sockets[0].getsockname()[1]
 
