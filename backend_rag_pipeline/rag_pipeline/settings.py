@@ -112,7 +112,7 @@ class Settings(BaseSettings):
     rag_accept_new_folder: bool = False
     """Another folder at RAG_WATCH_DIRECTORY that lacks most files is taken for a disk that is not mounted, and nothing
     is deleted; true once says that it is meant."""
-    rag_worker_concurrency: Count = 4
+    rag_worker_concurrency: Count = 8
     """Documents one process works on at the same time."""
     rag_worker_heartbeat_seconds: Seconds = 5
     rag_worker_stalled_seconds: Seconds = 30
