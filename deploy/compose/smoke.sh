@@ -89,6 +89,17 @@ for _ in 1 2 3 4 5 6 7 8 9 10; do
     through_caddy --header "Authorization: Bearer $jwt" https://agent.localhost/api/balance >/dev/null
 done
 
+step "replicas are replaced, and nobody notices"
+old=$(public ps --all --quiet agent-api)
+public up --detach --no-deps --no-recreate --scale agent-api=4 --wait --wait-timeout 300 agent-api
+# shellcheck disable=SC2086 # a list
+docker stop $old >/dev/null
+# shellcheck disable=SC2086 # a list
+docker rm $old >/dev/null
+for _ in 1 2 3 4 5 6 7 8 9 10; do
+    through_caddy --header "Authorization: Bearer $jwt" https://agent.localhost/api/balance >/dev/null
+done
+
 step "the books are right"
 faults=$(public exec -T database psql "postgresql://postgres:$password@127.0.0.1:5432/postgres" -At \
     -c 'select * from public.audit_ledger()')

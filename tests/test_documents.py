@@ -1,0 +1,251 @@
+"""The pages: their links lead somewhere, their SQL runs, and what their commands name exists."""
+
+import ast
+import json
+import re
+import subprocess
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+from urllib.parse import unquote
+
+import pytest
+
+from deployer.settings import SETTINGS
+from local_stack.paths import REPOSITORY
+from local_stack.postgres.testing import Database
+from tests.deployment.compose import BASE, CADDY, merged
+
+PAGES = sorted(
+    REPOSITORY / name
+    for name in subprocess.check_output(["git", "ls-files", "*.md"], cwd=REPOSITORY, text=True).split()
+)
+OPERATIONS = REPOSITORY / "docs" / "operations.md"
+# Those whose commands people follow on their servers.
+FOLLOWED = [
+    REPOSITORY / name for name in ("README.md", "docs/compose.md", "docs/deployment.md", "docs/operations.md")
+] + [REPOSITORY / "deploy" / "gcp" / "README.md"]
+FENCE = re.compile(r"(?ms)^ *```(\w*)\n(.*?)^ *```$")
+LINK = re.compile(r"(?<!!)\[[^\]\n]+(?:\n[^\]\n]+)?\]\(([^)\s]+)\)|!\[[^\]]*\]\(([^)\s]+)\)")
+# Not the product's: what other programs read, and what a page makes up on the spot.
+OTHER_VARIABLES = {
+    *("API_URL", "PROJECT", "REGION", "RELEASE", "IMAGES", "VALUE", "OLLAMA_HOST"),
+    *("GOTRUE_DB_DATABASE_URL", "ON_ERROR_STOP", "BACKUP_PASSPHRASE", "BACKUP_DIRECTORY"),
+}
+page = pytest.mark.parametrize("path", PAGES, ids=lambda path: str(path.relative_to(REPOSITORY)))
+followed = pytest.mark.parametrize("path", FOLLOWED, ids=lambda path: str(path.relative_to(REPOSITORY)))
+
+
+def without_code(text: str) -> str:
+    return re.sub(r"`[^`\n]*`", "", FENCE.sub("", text))
+
+
+def anchors(text: str) -> set[str]:
+    """As GitHub makes them out of headings."""
+    seen: dict[str, int] = {}
+    found: set[str] = set()
+    for heading in re.findall(r"(?m)^#{1,6} +(.+?) *#*$", FENCE.sub("", text)):
+        plain = re.sub(r"\[([^\]]*)\]\([^)]*\)", r"\1", heading)
+        slug = re.sub(r"[^\w\- ]", "", plain.lower()).replace(" ", "-")
+        count = seen.get(slug, 0)
+        seen[slug] = count + 1
+        found.add(f"{slug}-{count}" if count else slug)
+    return found
+
+
+@page
+def test_a_page_links_only_to_what_exists(path: Path) -> None:
+    broken: list[str] = []
+    for match in LINK.finditer(without_code(path.read_text(encoding="utf-8"))):
+        target = match[1] or match[2]
+        if re.match(r"[a-z]+:", target):
+            continue
+        name, _, anchor = target.partition("#")
+        file = (path.parent / unquote(name)).resolve() if name else path
+        if not file.exists() or (
+            anchor and file.suffix == ".md" and anchor not in anchors(file.read_text(encoding="utf-8"))
+        ):
+            broken.append(target)
+    assert broken == []
+
+
+def commands(path: Path) -> str:
+    """What stands in its blocks of commands and settings, and between backticks."""
+    text = path.read_text(encoding="utf-8")
+    blocks = [block for language, block in FENCE.findall(text) if language not in ("sql", "mermaid", "json")]
+    return "\n".join([*blocks, *re.findall(r"`([^`\n]+)`", FENCE.sub("", text))])
+
+
+@followed
+def test_the_files_that_a_page_names_exist(path: Path) -> None:
+    folders = "sql|scripts|deploy|docs|deployer|frontend|backend_agent_api|backend_rag_pipeline|local_stack|tests|bench"
+    named = set(re.findall(rf"(?<![\w./-])((?:\.\./)*(?:{folders})/[\w./-]*\w)", commands(path)))
+    missing = {
+        name
+        for name in named
+        # Relative to the repository, or to the page's folder where its commands are typed. dist is built.
+        if not any((folder / name).exists() for folder in (REPOSITORY, path.parent)) and "dist" not in name
+    }
+    assert missing == set()
+
+
+@followed
+def test_the_modules_that_a_page_runs_exist(path: Path) -> None:
+    roots = (REPOSITORY, REPOSITORY / "backend_agent_api", REPOSITORY / "backend_rag_pipeline")
+    for module in re.findall(r"python3? -m ([\w.]+)", commands(path)):
+        file = Path(*module.split("."))
+        assert any(
+            (root / file.with_suffix(".py")).exists() or (root / file / "__main__.py").exists() for root in roots
+        )
+
+
+@pytest.fixture(scope="module")
+def options_of_deploy() -> str:
+    return subprocess.check_output([sys.executable, REPOSITORY / "deploy.py", "--help"], text=True)
+
+
+@followed
+def test_the_options_of_deploy_exist(path: Path, options_of_deploy: str) -> None:
+    for line in re.findall(r"deploy\.py ([^\n#|`;]+)", commands(path)):
+        for option in re.findall(r"--[\w-]+", line):
+            assert option in options_of_deploy, line
+        for kind in re.findall(r"--type (\w+)", line):
+            assert re.search(rf"\b{kind}\b", options_of_deploy), line
+
+
+@followed
+def test_the_options_of_migrate_exist(path: Path) -> None:
+    script = (REPOSITORY / "sql" / "migrate.sh").read_text(encoding="utf-8")
+    for option in re.findall(r"migrate\.sh (--[\w-]+)", commands(path)):
+        assert f"migrate.sh {option} " in script, option
+
+
+@followed
+def test_the_services_of_compose_exist(path: Path) -> None:
+    services = merged(BASE, CADDY)["services"].keys()
+    text = commands(path)
+    lines = re.findall(r"(?m)(?:docker compose|(?<![\w-])compose)((?: +[^\n#;&|`)]*)?)", text)
+    for line in lines:
+        words = line.replace("|", " ").split()
+        for verb in ("logs", "restart", "exec", "run", "ps"):
+            if verb in words:
+                named = [word for word in words[words.index(verb) + 1 :] if not word.startswith(("-", "API_URL", "sh"))]
+                assert not named or named[0] in services, line
+        for scaled in re.findall(r"--scale ([\w-]+)=", line):
+            assert scaled in services, line
+
+
+@followed
+def test_the_settings_that_a_page_names_exist(path: Path) -> None:
+    named = set(re.findall(r"(?m)(?<![\w$-])([A-Z][A-Z0-9]+_[A-Z0-9_]+)(?=[=:` ]|$)", commands(path)))
+    assert named <= SETTINGS.keys() | OTHER_VARIABLES
+
+
+@followed
+def test_the_routes_that_a_page_names_exist(path: Path) -> None:
+    routes = json.loads((REPOSITORY / "frontend" / "openapi.json").read_text())["paths"]
+    known = {re.sub(r"\{[^}]+\}", "{}", route) for route in routes}
+    for route in re.findall(r"(?:GET|POST|PATCH|DELETE) (?:https://agent[\w.]+)?(/[\w/{}-]+)", commands(path)):
+        assert re.sub(r"\{[^}]+\}", "{}", route) in known, route
+
+
+def statements(path: Path) -> list[str]:
+    text = path.read_text(encoding="utf-8")
+    return [block for language, block in FENCE.findall(text) if language == "sql"]
+
+
+async def test_the_sql_of_the_pages_runs(database: Database) -> None:
+    blocks = [block for each in FOLLOWED for block in statements(each)]
+    assert len(blocks) >= 8
+    user_id = await database.add_user(tokens=1, email="you@yourdomain.com")
+    async with database.connect() as connection:
+        await connection.execute(
+            "insert into public.conversations (session_id, user_id) values ('the-session-id', $1)", user_id
+        )
+        for block in blocks:
+            await connection.execute(block.replace("00000000-0000-0000-0000-000000000000", str(user_id)))
+        assert await connection.fetchval("select is_admin from public.user_profiles where id = $1", user_id)
+        assert await connection.fetchval("select public.current_balance($1)", user_id) == 6
+        assert await connection.fetchval("select count(*) from public.conversations") == 0
+        assert await connection.fetch("select * from public.audit_ledger()") == []
+
+
+async def test_the_hourly_line_is_quiet_in_a_sound_installation_and_shows_what_is_late(database: Database) -> None:
+    hourly = statements(OPERATIONS)[0]
+    async with database.connect() as connection:
+        row = await connection.fetchrow(hourly)
+        assert row is not None
+        *counts, failed, connections = row.values()
+        assert (set(counts), failed) == ({0}, 0)
+        assert connections >= 1
+        await connection.execute(
+            "insert into public.document_metadata (id, status, updated_at)"
+            " values ('a', 'pending', now() - interval '1 day');"
+            "insert into public.stripe_events (id, type, livemode, created_at, payload, received_at)"
+            " values ('evt_1', 'x', false, now(), '{}', now() - interval '2 hours');"
+            "insert into public.payment_flags (payment_intent_id, reason) values ('pi_1', 'second_payment');"
+            "insert into public.reconciliation_runs (is_full, report) values (false, '{\"drift\": 2}')"
+        )
+        row = await connection.fetchrow(hourly)
+        assert row is not None
+        wrong = ("stuck_events", "open_flags", "bad_reconciliations", "late_documents")
+        assert {name for name in wrong if row[name] == 1} == set(wrong)
+
+
+async def test_whoever_was_told_from_a_document_is_found(database: Database) -> None:
+    (find,) = [block for block in statements(OPERATIONS) if "strpos" in block]
+    asker, other = await database.add_user(), await database.add_user()
+    cited = '{"type": "ai", "parts": [{"providerMetadata": {"passage": {"document_id": "the-document-id"}}}]}'
+    async with database.connect() as connection:
+        for session_id, user_id in (("told", asker), ("not told", other)):
+            await connection.execute(
+                "insert into public.conversations (session_id, user_id) values ($1, $2)", session_id, user_id
+            )
+        await connection.execute(
+            "insert into public.messages (session_id, message, message_data) values"
+            " ('told', $1, null), ('told', '{}', 'a tool returned the-document-id'), ('not told', '{}', null)",
+            cited,
+        )
+        rows = await connection.fetch(find)
+    assert [(row["user_id"], row["session_id"], row["messages"]) for row in rows] == [(asker, "told", 2)]
+
+
+async def test_a_half_filled_space_goes_and_the_one_that_serves_stays(database: Database) -> None:
+    (drop,) = [block for block in statements(OPERATIONS) if "drop_inactive_chunks" in block]
+    async with database.connect() as connection:
+        await connection.execute(
+            "insert into public.document_metadata (id, title) values ('one', 'One'), ('two', 'Two')"
+        )
+        for model, dimensions, documents in (("old", 3, ("one", "two")), ("nomic-embed-text", 2, ("one",))):
+            space = await connection.fetchval("select public.ensure_embedding_space($1, $2)", model, dimensions)
+            for document in documents:
+                await connection.execute(
+                    "insert into public.documents (document_id, content, embedding, embedding_space_id)"
+                    " values ($1, 'text', array_fill(1, array[$2::integer])::real[]::extensions.vector, $3)",
+                    *(document, dimensions, space),
+                )
+        await connection.execute(drop)
+        left = await connection.fetch(
+            "select s.model, count(*) from public.embedding_space as s"
+            " join public.documents as d on d.embedding_space_id = s.id group by 1"
+        )
+        assert [tuple(row) for row in left] == [("old", 2)]
+        assert await connection.fetchval("select count(*) from public.embedding_space") == 1
+
+
+def log_lines() -> Iterator[str]:
+    """The names of all events that the two services log."""
+    for folder in ("backend_agent_api/agent_api", "backend_rag_pipeline/rag_pipeline"):
+        for path in (REPOSITORY / folder).rglob("*.py"):
+            for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
+                if isinstance(node, ast.Constant) and isinstance(node.value, str):
+                    yield node.value
+
+
+def test_the_lines_that_are_explained_are_logged() -> None:
+    text = OPERATIONS.read_text(encoding="utf-8")
+    table = text[text.index("| line | what it means |") : text.index("## Backup")]
+    rows = [line for line in table.splitlines() if line.startswith("| `")]
+    explained = {name for row in rows for name in re.findall(r"`([a-z_]+)`", row.split("|")[1])}
+    assert len(explained) > 10
+    assert explained <= set(log_lines())
