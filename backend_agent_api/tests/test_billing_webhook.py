@@ -411,8 +411,9 @@ async def database_away(database: Database) -> AsyncGenerator[None]:
     """The database drops its connections and takes no new ones while the block runs."""
     async with database.superuser() as connection:
         await connection.execute(f'alter database "{database.name}" connection limit 0')
+        # With a time: it waits until they are gone, or one of them would break after the block.
         await connection.execute(
-            "select pg_terminate_backend(pid) from pg_stat_activity"
+            "select pg_terminate_backend(pid, 10000) from pg_stat_activity"
             " where datname = current_database() and pid <> pg_backend_pid()"
         )
         yield
