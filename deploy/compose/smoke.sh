@@ -11,14 +11,12 @@ cd "$(dirname "$0")/../.."
 
 folder=$(mktemp -d)
 COMPOSE_PROJECT_NAME=dynamous-agent-smoke
-# Not the operator's .env.
-COMPOSE_ENV_FILES=$folder/env
-export COMPOSE_PROJECT_NAME COMPOSE_ENV_FILES
+COMPOSE_PROFILES=database
+export COMPOSE_PROJECT_NAME COMPOSE_PROFILES
 random() { python3 -c 'import secrets; print(secrets.token_hex(24))'; }
 password=$(random)
 umask 077
 cat >"$folder/env" <<ENV
-COMPOSE_PROFILES=database
 POSTGRES_PASSWORD=$password
 DATABASE_URL=postgresql://postgres:$password@database:5432/postgres
 SUPABASE_URL=https://chat.localhost
@@ -36,8 +34,11 @@ FRONTEND_HOSTNAME=chat.localhost
 LETSENCRYPT_EMAIL=operator@example.com
 CADDY_GLOBAL_OPTIONS=local_certs
 ENV
+umask 022
 
-public() { docker compose -f docker-compose.yml -f docker-compose.caddy.yml "$@"; }
+# Never the operator's .env.
+inside() { docker compose --env-file "$folder/env" "$@"; }
+public() { inside -f docker-compose.yml -f docker-compose.caddy.yml "$@"; }
 get() { curl --silent --show-error --fail --insecure --retry 10 --retry-delay 1 --retry-all-errors --max-time 20 "$@"; }
 through_caddy() { get --resolve chat.localhost:443:127.0.0.1 --resolve agent.localhost:443:127.0.0.1 "$@"; }
 step() { printf '\n== %s\n' "$*"; }
@@ -55,18 +56,21 @@ finish() {
 trap finish EXIT
 trap 'exit 1' INT TERM
 
+# Docker would make it as root.
+mkdir -p google-credentials
+
 step "the files are valid"
-docker compose config --quiet
+inside config --quiet
 public config --quiet
 
 step "images are built, and everything becomes healthy"
-docker compose up --detach --build --wait --wait-timeout 600
+inside up --detach --build --wait --wait-timeout 600
 get http://127.0.0.1:8001/health/ready
 get http://127.0.0.1:8082/health
 
 step "the upgrade has nothing left to do"
 for _ in 1 2; do
-    docker compose run --rm migrate | tee "$folder/migrate"
+    inside run --rm migrate | tee "$folder/migrate"
     grep -q 'the database is up to date' "$folder/migrate"
     if grep -q applying "$folder/migrate"; then exit 1; fi
 done

@@ -16,6 +16,7 @@ from deployer.settings.model import API, SITE, WORKER, Reader
 from local_stack.env_files import read_env_file
 from local_stack.paths import REPOSITORY
 from rag_pipeline.settings import load_settings as load_worker_settings
+from tests.deployment.compose import BASE, CADDY, environment_of, merged
 from tests.deployment.images import parse
 from tests.deployment.terraform import Module, plain, read_module
 
@@ -282,15 +283,31 @@ def test_shell_scripts_pass_their_linter() -> None:
     assert linted.returncode == 0, linted.stdout
 
 
-def test_the_smoke_test_sets_only_what_exists(tmp_path: Path) -> None:
+def smoke_variables(folder: Path) -> dict[str, str]:
+    """What the script writes, without what it makes up."""
     script = (REPOSITORY / "deploy" / "compose" / "smoke.sh").read_text(encoding="utf-8")
     written = script[script.index("<<ENV\n") + len("<<ENV\n") : script.index("\nENV\n")]
-    (tmp_path / "env").write_text(written)
-    given = read_env_file(tmp_path / "env")
-    assert given.keys() <= SETTINGS.keys()
-    wanted = {
-        setting.name
-        for setting in SETTINGS.values()
-        if setting.required in ("always", "with Caddy (--type cloud)", "with COMPOSE_PROFILES=database")
-    }
-    assert wanted <= given.keys()
+    (folder / "env").write_text(re.sub(r"\$\(random\)|\$password", "0123456789abcdef0123456789abcdef", written))
+    return read_env_file(folder / "env")
+
+
+def test_the_smoke_test_sets_what_is_asked_for_and_nothing_unknown(tmp_path: Path) -> None:
+    given = smoke_variables(tmp_path)
+    asked = ("always", "with Caddy (--type cloud)", "with COMPOSE_PROFILES=database")
+    assert (
+        {setting.name for setting in SETTINGS.values() if setting.required in asked} <= given.keys() <= SETTINGS.keys()
+    )
+
+
+@pytest.mark.parametrize("files", [(BASE,), (BASE, CADDY)], ids=["inside", "public"])
+def test_the_services_start_with_what_the_smoke_test_gives_them(files: tuple[Path, ...], tmp_path: Path) -> None:
+    given = smoke_variables(tmp_path)
+    services = merged(*files)["services"]
+    for name, load in (("agent-api", load_api_settings), ("rag-pipeline", load_worker_settings)):
+        environment = environment_of(services[name], given)
+        known: dict[str, Any] = {
+            key.lower(): value for key, value in environment.items() if value and key in names(READERS[name])
+        }
+        known.pop("uvicorn_timeout_graceful_shutdown", None)
+        settings = load(**known)
+        assert settings.database_url.get_secret_value() == given["DATABASE_URL"]
