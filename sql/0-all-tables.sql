@@ -1196,6 +1196,25 @@ $$;
 comment on function private.tokens_due(public.purchases) is
 'Tokens that the facts of a purchase amount to: ceil(pack * (paid - refunded) / paid), none while disputed, lost or flagged.';
 
+create or replace function private.lock_profile_if_any(p_user_id uuid) returns integer
+language plpgsql
+set search_path = ''
+as $$
+declare
+    v_balance integer;
+begin
+    select p.tokens into v_balance from public.user_profiles as p where p.id = p_user_id for no key update;
+    if not found then
+        -- An account of this id may be about to be made: either it is seen below, or it finds what is kept for it.
+        perform pg_catalog.pg_advisory_xact_lock(pg_catalog.hashtextextended(p_user_id::text, 0));
+        select p.tokens into v_balance from public.user_profiles as p where p.id = p_user_id for no key update;
+    end if;
+    return v_balance;
+end;
+$$;
+comment on function private.lock_profile_if_any(uuid) is
+'The lock of private.lock_profile, and the balance; null where the account is deleted, which then is not made again before the commit.';
+
 create or replace function public.settle_purchase(p_purchase_id uuid)
 returns table (tokens_due integer, tokens_moved integer, tokens_short integer, balance integer)
 language plpgsql security definer
@@ -1218,12 +1237,11 @@ begin
     if not found then
         raise exception 'this purchase does not exist' using errcode = 'AP40P';
     end if;
-    begin
-        v_balance := private.expire_due_grants(v_user_id, private.lock_profile(v_user_id));
-    exception when sqlstate 'AP401' then
-        -- Refunds and disputes go on after the account is deleted; there is nobody left to take tokens from or give to.
-        v_balance := null;
-    end;
+    -- Refunds and disputes go on after the account is deleted; then there is nobody to take tokens from or give to.
+    v_balance := private.lock_profile_if_any(v_user_id);
+    if v_balance is not null then
+        v_balance := private.expire_due_grants(v_user_id, v_balance);
+    end if;
     select p.* into strict v_purchase from public.purchases as p where p.id = p_purchase_id for update;
     v_due := private.tokens_due(v_purchase);
     v_left := v_due - v_purchase.tokens_settled;
@@ -1319,6 +1337,8 @@ security definer
 set search_path = ''
 as $$
 begin
+    -- What is being written for nobody at this moment is waited for: see private.lock_profile_if_any.
+    perform pg_catalog.pg_advisory_xact_lock(pg_catalog.hashtextextended(new.id::text, 0));
     perform public.settle_purchase(p.id) from public.purchases as p where p.user_id = new.id and p.tokens_undelivered > 0;
     return null;
 end;
@@ -1396,6 +1416,7 @@ comment on function public.audit_ledger() is
 
 revoke all on function private.tokens_due(public.purchases) from public, anon, authenticated;
 revoke all on function private.set_payment_flag(text, text, uuid, boolean) from public, anon, authenticated;
+revoke all on function private.lock_profile_if_any(uuid) from public, anon, authenticated;
 revoke all on function private.deliver_purchases() from public, anon, authenticated;
 revoke all on function public.settle_purchase(uuid) from public, anon, authenticated;
 revoke all on function public.audit_ledger() from public, anon, authenticated;
@@ -2526,7 +2547,7 @@ begin
         return;
     end if;
     -- Nobody need be there: what is due to a deleted account is kept as undelivered.
-    perform from public.user_profiles as u where u.id = v_purchase.user_id for no key update;
+    perform private.lock_profile_if_any(v_purchase.user_id);
     select p.* into strict v_purchase from public.purchases as p where p.id = v_purchase.id for update;
     v_is_known := v_purchase.payment_intent_id is not distinct from p_payment_intent_id;
 
@@ -4520,7 +4541,7 @@ insert into private.applied_scripts (name, checksum) values
     ('13-stripe-functions.sql', 'b77a9aabcb1b815a8b6c266c02954e36c23bd0b16955de7b4f1c94d9c53ca405'),
     ('14-stripe-migration.sql', '3e8d55b56db57a8a687d13cfeb2a0d7c1bbbcdf71505c739f098494f97b070b0'),
     ('15-enable-realtime.sql', '8e46289571f914ba9df13c32c14e40e06163c7efafedee39b20d3f1c12da726e'),
-    ('16-purchases-and-audit.sql', 'a48ea993810fb6f6f9529727037f07da0169e1280d440041c50a05b33212b5b2'),
+    ('16-purchases-and-audit.sql', 'e0a6a016f8d5786cd93a665ae7d97ce5108ecf62750d0993d9d81dd8a2957307'),
     ('17-chat-tables.sql', '50662564ad51ad03b445a644cbc6c7c7b5a466fc65309c4891039b7ff86c4806'),
     ('18-chat-begin.sql', '8964244a08b3f89a83b181950a24fbc9c9e5d4afeccbd164c846ba08350e7371'),
     ('19-chat-settle.sql', '2450bd5488411b4dec8afd1267518674f349dc624a615dfa6a25077ef2248f1c'),
@@ -4528,7 +4549,7 @@ insert into private.applied_scripts (name, checksum) values
     ('21-chat-conversations.sql', '5b0447a4528093188fbd933c1280acc2ec0e158c02a801b3fdf36e4970456d83'),
     ('22-knowledge.sql', '7c1761ff135fddc25192e5b085c27fe4faa7717b872b295bea6360176ec4552d'),
     ('23-access.sql', '77df70460beb9adb56c789be07739d075ae46db2d395184a9a7124cc3c39e73b'),
-    ('24-billing.sql', 'f9bdf0c90de9a28fef77d13768eb35503be6804c61619d0c330f9127f7f76060'),
+    ('24-billing.sql', '5cb37d06739b27b67483bd32e110668de6068bfffc0ea47dd72d61caba1bb7ec'),
     ('25-applied-scripts.sql', 'f0a7b2d7bdc65e9df8e860f9ac5befc1c508efd75ebc092c0601616320adc8e9'),
     ('26-queue.sql', '4781d04a9318f0bd038fd6b040a73bb9c2d2e8dc1e9fcc989e6c4706374f572a'),
     ('27-knowledge-search.sql', '6c4109e8de984b90edec52de361ef5ce6fe1f22361cb404331f30228291a0ed4'),

@@ -75,6 +75,25 @@ $$;
 comment on function private.tokens_due(public.purchases) is
 'Tokens that the facts of a purchase amount to: ceil(pack * (paid - refunded) / paid), none while disputed, lost or flagged.';
 
+create or replace function private.lock_profile_if_any(p_user_id uuid) returns integer
+language plpgsql
+set search_path = ''
+as $$
+declare
+    v_balance integer;
+begin
+    select p.tokens into v_balance from public.user_profiles as p where p.id = p_user_id for no key update;
+    if not found then
+        -- An account of this id may be about to be made: either it is seen below, or it finds what is kept for it.
+        perform pg_catalog.pg_advisory_xact_lock(pg_catalog.hashtextextended(p_user_id::text, 0));
+        select p.tokens into v_balance from public.user_profiles as p where p.id = p_user_id for no key update;
+    end if;
+    return v_balance;
+end;
+$$;
+comment on function private.lock_profile_if_any(uuid) is
+'The lock of private.lock_profile, and the balance; null where the account is deleted, which then is not made again before the commit.';
+
 create or replace function public.settle_purchase(p_purchase_id uuid)
 returns table (tokens_due integer, tokens_moved integer, tokens_short integer, balance integer)
 language plpgsql security definer
@@ -97,12 +116,11 @@ begin
     if not found then
         raise exception 'this purchase does not exist' using errcode = 'AP40P';
     end if;
-    begin
-        v_balance := private.expire_due_grants(v_user_id, private.lock_profile(v_user_id));
-    exception when sqlstate 'AP401' then
-        -- Refunds and disputes go on after the account is deleted; there is nobody left to take tokens from or give to.
-        v_balance := null;
-    end;
+    -- Refunds and disputes go on after the account is deleted; then there is nobody to take tokens from or give to.
+    v_balance := private.lock_profile_if_any(v_user_id);
+    if v_balance is not null then
+        v_balance := private.expire_due_grants(v_user_id, v_balance);
+    end if;
     select p.* into strict v_purchase from public.purchases as p where p.id = p_purchase_id for update;
     v_due := private.tokens_due(v_purchase);
     v_left := v_due - v_purchase.tokens_settled;
@@ -198,6 +216,8 @@ security definer
 set search_path = ''
 as $$
 begin
+    -- What is being written for nobody at this moment is waited for: see private.lock_profile_if_any.
+    perform pg_catalog.pg_advisory_xact_lock(pg_catalog.hashtextextended(new.id::text, 0));
     perform public.settle_purchase(p.id) from public.purchases as p where p.user_id = new.id and p.tokens_undelivered > 0;
     return null;
 end;
@@ -275,6 +295,7 @@ comment on function public.audit_ledger() is
 
 revoke all on function private.tokens_due(public.purchases) from public, anon, authenticated;
 revoke all on function private.set_payment_flag(text, text, uuid, boolean) from public, anon, authenticated;
+revoke all on function private.lock_profile_if_any(uuid) from public, anon, authenticated;
 revoke all on function private.deliver_purchases() from public, anon, authenticated;
 revoke all on function public.settle_purchase(uuid) from public, anon, authenticated;
 revoke all on function public.audit_ledger() from public, anon, authenticated;

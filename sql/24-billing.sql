@@ -135,7 +135,7 @@ begin
         return;
     end if;
     -- Nobody need be there: what is due to a deleted account is kept as undelivered.
-    perform from public.user_profiles as u where u.id = v_purchase.user_id for no key update;
+    perform private.lock_profile_if_any(v_purchase.user_id);
     select p.* into strict v_purchase from public.purchases as p where p.id = v_purchase.id for update;
     v_is_known := v_purchase.payment_intent_id is not distinct from p_payment_intent_id;
 

@@ -273,3 +273,23 @@ async def test_a_flag_moves_with_what_its_payment_claims(database: Database) -> 
         # What names no account and no purchase any more is still the flag of the one it was last tied to.
         await connection.execute(PAYMENT, second, None, "pi_third")
         assert await reasons() == [None, "user_mismatch"]
+
+
+async def test_an_account_made_again_during_its_payment_gets_the_tokens(database: Database) -> None:
+    """Neither sees the other before its commit: whoever comes second waits, and then finds what the first one wrote."""
+    for account_first in (True, False):
+        user_id, purchase_id = await database.add_user(), uuid4()
+        async with database.connect("supabase_auth_admin") as auth, database.connect() as payer:
+            await begin(payer, user_id, purchase_id)
+            await database.delete_user(user_id)
+            making = "insert into auth.users (id, email) values ($1, $2)", user_id, f"{user_id}@example.com"
+            paying = PAYMENT, purchase_id, user_id, f"pi_{purchase_id}"
+            first, second = (auth, payer) if account_first else (payer, auth)
+            before, after = (making, paying) if account_first else (paying, making)
+            async with first.transaction():
+                await first.execute(*before)
+                following = asyncio.create_task(second.execute(*after))
+                await waiting(database)
+            await following
+            assert await payer.fetchval("select tokens from public.user_profiles where id = $1", user_id) == 100
+            assert await payer.fetch("select * from public.audit_ledger()") == []
