@@ -72,6 +72,7 @@ def _wait_until_healthy(name: str, process: subprocess.Popen[bytes], health_url:
 def clean_environment() -> dict[str, str]:
     """Without what would redirect a service, and without a person's own settings of it."""
     services = ("LLM_", "EMBEDDING_", "SUPABASE_", "DATABASE_", "STRIPE_", "RATE_", "MODEL_", "RUN_", "DEMO_", "PG")
+    services += ("RAG_", "CHUNK_", "VISION_", "GOOGLE_", "UPLOAD_")
     return {name: value for name, value in os.environ.items() if not name.startswith(services)}
 
 

@@ -51,6 +51,28 @@ def test_bench_webhook_prints_figures_and_credits_every_payment() -> None:
     assert re.search(r"^audit_ledger\(\): no faults$", printed, re.M)
 
 
+def test_bench_retrieval_prints_figures_of_every_way_to_search() -> None:
+    printed = run_bench("bench.retrieval", "--documents", "5")
+    ways = [f"{mode}{context}" for context in ("", ", with context") for mode in ("vector only", "full text only")]
+    for title in (*ways, "hybrid", "hybrid, with context (default)"):
+        lines = re.findall(rf"^{re.escape(title)} {{2,}}(\d+\.\d)% +(\d+\.\d)% +\d\.\d{{3}} ", printed, re.M)
+        assert len(lines) == 2, printed
+        assert all(0 < float(recall_5) <= float(recall_20) <= 100 for recall_5, recall_20 in lines), printed
+    assert re.search(r"^  test: .* separation \d\.\d{3};", printed, re.M)
+
+
+def test_bench_ingestion_prints_figures_and_a_second_run_asks_nothing() -> None:
+    printed = run_bench("bench.ingestion", "--files", "8", "--rounds", "1")
+    chunks = {}
+    for title in ("as it comes", "one at a time", "again, nothing changed"):
+        line = re.search(rf"^  {title} +(\d+) files +(\d+) chunks .* (\d+) calls, +(\d+) texts", printed, re.M)
+        assert line, printed
+        chunks[title] = int(line[2])
+        assert (int(line[1]) == 0) == (int(line[3]) == 0) == (title == "again, nothing changed")
+    assert len(set(chunks.values())) == 1
+    assert re.search(r"chunks/s: \d+\.\d times as fast", printed)
+
+
 def test_a_chunked_answer_is_read_back() -> None:
     event = b'data: {"type":"text-delta","id":"0","delta":"word1 "}\n\n'
     body = b"%x\r\n%s\r\n" % (len(event), event) * 2 + b"0\r\n\r\n"
