@@ -63,7 +63,7 @@ def test_bench_retrieval_prints_figures_of_every_way_to_search() -> None:
 
 def test_bench_ingestion_prints_figures_and_a_second_run_asks_nothing() -> None:
     printed = run_bench("bench.ingestion", "--files", "8", "--rounds", "1")
-    chunks = {}
+    chunks: dict[str, int] = {}
     for title in ("as it comes", "one at a time", "again, nothing changed"):
         line = re.search(rf"^  {title} +(\d+) files +(\d+) chunks .* (\d+) calls, +(\d+) texts", printed, re.M)
         assert line, printed
