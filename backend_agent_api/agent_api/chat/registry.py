@@ -1,8 +1,8 @@
 """The running turns of this process, and the loops that keep them, and everybody's lost ones, in order."""
 
 import asyncio
-from collections.abc import AsyncGenerator, Awaitable, Callable, Coroutine
-from contextlib import asynccontextmanager
+from collections.abc import AsyncGenerator, Awaitable, Callable, Coroutine, Generator
+from contextlib import asynccontextmanager, contextmanager, suppress
 from typing import Any
 from uuid import UUID
 
@@ -18,6 +18,8 @@ log = structlog.stdlib.get_logger(__name__)
 
 SWEEP_BATCH = 100
 PURGE_BATCH = 500
+LATE_ARRIVALS_SECONDS = 1
+"""After a stop signal, questions still arrive on connections that were accepted before the listener closed."""
 SETTLING_PATIENCE_SECONDS = 10
 """How long a stopping process waits for cancelled runs to be settled; the lease covers the rest."""
 REFUSED_DATA = (InvalidRequest, asyncpg.PostgresError, asyncpg.InterfaceError)
@@ -36,12 +38,22 @@ class RunRegistry:
         self._is_busy = asyncio.Event()
         self._unsent_rows: list[str] = []
         self._is_closing = False
+        self._admitting = 0
         self._flushing = asyncio.Lock()
 
-    def refuse_when_full(self) -> None:
-        """Call before a turn is charged. Raises ServerBusy when this process can take no more, or is stopping."""
-        if self.shutdown.begun.is_set() or len(self._runs) >= self.context.settings.runs_per_process_max:
+    @contextmanager
+    def admitting(self) -> Generator[None]:
+        """Hold while a turn is charged and started; a process that is asked to stop waits for it.
+
+        Raises ServerBusy when this process can take no more, or has stopped taking any.
+        """
+        if self._is_closing or len(self._runs) >= self.context.settings.runs_per_process_max:
             raise ServerBusy
+        self._admitting += 1
+        try:
+            yield
+        finally:
+            self._admitting -= 1
 
     def start(self, turn: Turn) -> Run:
         """Run a turn that begin_request has started."""
@@ -52,7 +64,7 @@ class RunRegistry:
         task.add_done_callback(lambda done: self._ended(run, done))
         self._is_busy.set()
         if self._is_closing:
-            # It was being charged while the process was asked to stop.
+            # It was being charged when the grace period ended.
             run.cancel("shutdown")
         return run
 
@@ -169,8 +181,15 @@ class RunRegistry:
     async def drain_on_shutdown(self) -> None:
         """Once the process is asked to stop: let answers finish for the grace period, then stop the rest."""
         await self.shutdown.begun.wait()
-        if self._tasks:
-            await asyncio.wait(self._tasks.values(), timeout=self.context.settings.shutdown_grace_seconds)
+        grace_seconds = self.context.settings.shutdown_grace_seconds
+        with suppress(TimeoutError):
+            async with asyncio.timeout(grace_seconds):
+                await asyncio.sleep(min(LATE_ARRIVALS_SECONDS, grace_seconds))
+                while self._tasks or self._admitting:
+                    if self._tasks:
+                        await asyncio.wait(self._tasks.values())
+                    else:
+                        await asyncio.sleep(0.05)
         self._is_closing = True
         for run in self._runs.values():
             run.cancel("shutdown")

@@ -35,28 +35,29 @@ class ChatService:
         """Start the turn, or attach to it when its request id is known."""
         settings = self._context.settings
         question = body.question(characters_max=settings.message_max_characters)
-        self._registry.refuse_when_full()
         request_id = body.request_id or uuid4()
-        async with self._context.database.statement() as connection:
-            begun = await queries.begin_request(
-                connection,
-                user_id=user_id,
-                request_id=request_id,
-                session_id=body.id,
-                text=question.text,
-                trigger=body.trigger,
-                message_reference=body.message_id or None,
-                previous_reference=body.previous_reference(),
-                client_message_id=question.id or None,
-                lease_holder=self._context.process_id,
-                lease_seconds=int(settings.run_lease_seconds),
-                rate_limit=settings.rate_limit_requests,
-                rate_window_seconds=settings.rate_limit_window_seconds,
-            )
-        # Nothing that can fail stands between the commit and the start: what is charged runs. Giving the connection
-        # back may wait, and a process that ends meanwhile leaves the turn to its lease.
+        with self._registry.admitting():
+            async with self._context.database.statement() as connection:
+                begun = await queries.begin_request(
+                    connection,
+                    user_id=user_id,
+                    request_id=request_id,
+                    session_id=body.id,
+                    text=question.text,
+                    trigger=body.trigger,
+                    message_reference=body.message_id or None,
+                    previous_reference=body.previous_reference(),
+                    client_message_id=question.id or None,
+                    lease_holder=self._context.process_id,
+                    lease_seconds=int(settings.run_lease_seconds),
+                    rate_limit=settings.rate_limit_requests,
+                    rate_window_seconds=settings.rate_limit_window_seconds,
+                )
+            # Nothing that can fail stands between the commit and the start: what is charged runs. Giving the connection
+            # back may wait, and a process that ends meanwhile leaves the turn to its lease.
+            if begun.is_started:
+                self._registry.start(Turn(request_id, user_id, begun, question.text))
         if begun.is_started:
-            self._registry.start(Turn(request_id, user_id, begun, question.text))
             self._context.balance_changed(user_id)
             return OpenTurn(request_id, begun, self._attach(user_id, request_id, after=0))
         return OpenTurn(request_id, begun, self._attach(user_id, request_id, after=0, begun=begun))
