@@ -1,14 +1,13 @@
-"""Render, Google Cloud and the workflow: each names only what exists, and hands each service what it needs."""
+"""Render, Google Cloud and the smoke test: each names only what exists, and hands each service what it needs."""
 
 import json
 import re
 import subprocess
 import sys
 from pathlib import Path
-from typing import Any, cast
+from typing import Any
 
 import pytest
-import yaml
 
 from agent_api.settings import load_settings as load_api_settings
 from deployer.settings import SETTINGS, settings_of
@@ -16,12 +15,12 @@ from deployer.settings.model import API, SITE, WORKER, Reader
 from local_stack.env_files import read_env_file
 from local_stack.paths import REPOSITORY
 from rag_pipeline.settings import load_settings as load_worker_settings
+from tests.deployment.blueprint import check_image, read_yaml
 from tests.deployment.compose import BASE, CADDY, environment_of, merged
 from tests.deployment.images import parse
 from tests.deployment.terraform import Module, plain, read_module
 
 Tree = dict[str, Any]
-WORKFLOW = REPOSITORY / ".github" / "workflows" / "ci.yml"
 GOOGLE = REPOSITORY / "deploy" / "gcp"
 READERS: dict[str, tuple[Reader, ...]] = {
     "agent-api": (API, Reader.SERVER),
@@ -41,11 +40,6 @@ EXAMPLES = {
     "RAG_WATCH_FOLDER_ID": "folder",
     "GOOGLE_DRIVE_CREDENTIALS_JSON": "{}",
 }
-
-
-def read_yaml(path: Path) -> Tree:
-    # `on:` is a boolean to YAML 1.1, and a word to GitHub.
-    return cast(Tree, yaml.load(path.read_text(encoding="utf-8"), yaml.BaseLoader))  # noqa: S506 - strings alone
 
 
 BLUEPRINT: dict[str, Tree] = {each["name"]: each for each in read_yaml(REPOSITORY / "render.yaml")["services"]}
@@ -142,16 +136,6 @@ def test_render_builds_from_what_is_there(name: str) -> None:
         check_image(REPOSITORY / service["dockerfilePath"], REPOSITORY / service["dockerContext"])
 
 
-def check_image(dockerfile: Path, context: Path) -> None:
-    """Whatever it copies stands in its context."""
-    assert dockerfile.is_file()
-    for stage in parse(dockerfile):
-        for instruction, arguments in stage.steps:
-            if instruction == "COPY" and "--from" not in arguments:
-                *sources, _target = arguments.split()
-                assert all((context / source).exists() for source in sources), arguments
-
-
 def test_the_health_checks_are_routes() -> None:
     paths = json.loads((REPOSITORY / "frontend" / "openapi.json").read_text())["paths"]
     assert BLUEPRINT["agent-api"]["healthCheckPath"] in paths
@@ -212,57 +196,6 @@ def test_a_service_on_google_is_given_what_it_reads(address: str, name: str) -> 
 def test_google_migrates_with_the_database_alone() -> None:
     text = MODULE.text_of("google_cloud_run_v2_job.migrate")
     assert set(re.findall(r"(?m)^\"([A-Z_]+)\"$", text)) & SETTINGS.keys() == {"DATABASE_URL"}
-
-
-# --- The workflow
-
-JOBS: dict[str, Tree] = read_yaml(WORKFLOW)["jobs"]
-STEPS = [(job, step) for job, tree in JOBS.items() for step in tree["steps"]]
-
-
-def test_the_workflow_may_read_and_nothing_else() -> None:
-    assert read_yaml(WORKFLOW)["permissions"] == {"contents": "read"}
-    assert not [job for job, tree in JOBS.items() if "permissions" in tree or "timeout-minutes" not in tree]
-    text = WORKFLOW.read_text(encoding="utf-8")
-    assert "secrets." not in text
-    assert "pull_request_target" not in text
-    for _, step in STEPS:
-        if step.get("uses", "").startswith("actions/checkout@"):
-            assert step["with"]["persist-credentials"] == "false"
-
-
-def test_what_others_wrote_is_pinned() -> None:
-    for _, step in STEPS:
-        if uses := step.get("uses"):
-            assert re.fullmatch(r"(actions|docker|hashicorp)/[\w-]+@v\d+(\.\d+)*|[\w/-]+@[0-9a-f]{40}", uses), uses
-        # Expressions in a script are how a branch's name becomes a command.
-        assert "${{" not in step.get("run", ""), step
-        assert not re.search(r"pipx run (?!\S+==\d)", step.get("run", "")), step
-        assert not re.search(r"docker run .*:latest|curl .*\| *(ba)?sh", step.get("run", "")), step
-
-
-def test_the_workflow_runs_the_test_command_of_the_readme() -> None:
-    commands = [step["run"] for _, step in STEPS if "run" in step]
-    assert "python3 deploy.py --type test" in commands
-    assert "python3 deploy.py --type test" in (REPOSITORY / "README.md").read_text(encoding="utf-8")
-
-
-def test_the_workflow_builds_every_image() -> None:
-    matrix = JOBS["images"]["strategy"]["matrix"]["include"]
-    for each in matrix:
-        check_image(REPOSITORY / each["file"], REPOSITORY / each["context"])
-    built = {REPOSITORY / each["file"] for each in matrix}
-    assert built == {*REPOSITORY.glob("*/Dockerfile"), *REPOSITORY.glob("deploy/*/Dockerfile")}
-
-
-def test_the_workflow_names_only_what_is_there() -> None:
-    for _, step in STEPS:
-        folder = REPOSITORY / step.get("working-directory", ".")
-        assert folder.is_dir()
-        for path in re.findall(r"(?<![\w/.-])(?:sh|python3) ([\w/.-]+\.(?:sh|py))", step.get("run", "")):
-            assert (folder / path).is_file(), path
-        for part in re.findall(r"for locked in ([^;]+);", step.get("run", "")):
-            assert all((REPOSITORY / each / "requirements.txt").is_file() for each in part.split())
 
 
 # --- Shell scripts, and the image that compose has no need of
