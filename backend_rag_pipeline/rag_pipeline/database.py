@@ -31,6 +31,9 @@ def is_passing_failure(error: BaseException) -> bool:
     """Whether the database was away or busy, and the same may work later."""
     if isinstance(error, psycopg.errors.DeadlockDetected | psycopg.errors.SerializationFailure):
         return True
+    # Too long or too complex for Postgres: the driver counts that as operational, and it will be so again.
+    if isinstance(error, psycopg.Error) and (error.sqlstate or "").startswith("54"):
+        return False
     # OperationalError: connections, shutdowns, too many clients. InterfaceError: used after it broke.
     return isinstance(error, psycopg.OperationalError | psycopg.InterfaceError | PoolTimeout | TimeoutError | OSError)
 

@@ -4,6 +4,21 @@ import pytest
 from rag_support.world import World
 
 TEXT = "Oranges ripen in winter."
+REFUSE_LONG_TEXTS = """
+do $$
+begin
+    create function public.refuse() returns trigger language plpgsql as $body$
+    begin
+        if new.content ~ 'poisoned' then
+            raise exception 'string is too long for tsvector' using errcode = '54000';
+        end if;
+        return new;
+    end;
+    $body$;
+    create trigger refuse before insert on public.documents for each row execute function public.refuse();
+end;
+$$
+"""
 
 
 async def test_while_the_model_is_away_documents_wait_and_none_is_given_up(world: World) -> None:
@@ -106,3 +121,18 @@ async def test_a_database_that_is_not_there_ends_a_single_run_with_1(world: Worl
     assert (status, report["initialized"], report["errors"]) == (1, False, 1)
     assert "database_unavailable" in log
     assert "s3cret" not in log
+
+
+async def test_what_postgres_will_never_take_fails_and_is_no_outage(world: World) -> None:
+    await world.fetch(REFUSE_LONG_TEXTS)
+    world.write("good.md", TEXT)
+    world.write("bad.md", "The poisoned text.")
+    assert (await world.single(RAG_ATTEMPTS_MAX="1"))[0] == 1
+    assert (await world.document("good.md"))["status"] == "indexed"
+    document = await world.document("bad.md")
+    assert (document["status"], document["error_code"], document["quarantined_at"] is None) == (
+        "failed",
+        "internal",
+        False,
+    )
+    await world.until_idle()

@@ -58,6 +58,7 @@ async def test_everything_below_the_folder_is_listed_but_hidden_and_temporary_fi
         "d.TMP",
         "e.txt~",
         "Thumbs.db",
+        "lost+found/1234",
         ".git/config",
     ):
         write(tmp_path / name)
@@ -85,6 +86,21 @@ async def test_a_file_of_any_name_is_listed_under_valid_text_and_read(tmp_path: 
         (file,) = (await source.list_all()).files
         assert file.key.encode() and "\x00" not in file.key
         assert (await source.fetch(file.key)).content == name
+
+
+async def test_a_path_longer_than_can_be_stored_hides_no_other_file(tmp_path: Path) -> None:
+    write(tmp_path / "a.md")
+    folder = os.open(tmp_path, os.O_RDONLY)
+    for name in [f"{letter}" * 240 for letter in "abcdefghi"]:
+        os.mkdir(name, dir_fd=folder)
+        deeper = os.open(name, os.O_RDONLY, dir_fd=folder)
+        os.close(folder)
+        folder = deeper
+    with os.fdopen(os.open("b.md", os.O_WRONLY | os.O_CREAT, dir_fd=folder), "wb") as file:
+        file.write(b"text")
+    os.close(folder)
+    async with folder_source(tmp_path) as source:
+        assert await keys(source) == {"a.md"}
 
 
 def test_different_paths_have_different_keys() -> None:

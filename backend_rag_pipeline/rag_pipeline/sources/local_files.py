@@ -16,7 +16,7 @@ from pathlib import Path
 
 import structlog
 
-from rag_pipeline.sources.local_names import is_ignored, key_of, path_of
+from rag_pipeline.sources.local_names import is_ignored, is_too_long, key_of, path_of
 from rag_pipeline.sources.local_reading import link_target, opened_folder, read_beneath
 from rag_pipeline.sources.local_watch import FolderWatch
 from rag_pipeline.sources.source import (
@@ -117,6 +117,10 @@ class LocalFiles:
                 if is_ignored(name):
                     continue
                 path = os.path.relpath(os.path.join(folder, name), self._root)
+                if is_too_long(key_of(path)):
+                    # It must not keep the others from being stored.
+                    log.warning("path_too_long", begins_with=key_of(path)[:100])
+                    continue
                 status = self._status(path, name, descriptor)
                 if status is not None:
                     yield path, status

@@ -6,7 +6,10 @@ import re
 # What editors, browsers and office programs leave beside a document while it is being written.
 TEMPORARY_PREFIXES = (".", "~$", "~wrl", "#")
 TEMPORARY_SUFFIXES = (".part", ".partial", ".crdownload", ".download", ".tmp", ".temp", ".swp", ".swx", ".lock", "~")
-SYSTEM_FILES = frozenset({"thumbs.db", "desktop.ini"})
+# The last three stand at the root of a disk, and nobody else may read them.
+SYSTEM_FILES = frozenset({"thumbs.db", "desktop.ini", "lost+found", "$recycle.bin", "system volume information"})
+KEY_BYTES_MAX = 2_000
+"""An index of Postgres refuses entries above 2,704 bytes."""
 _ESCAPED = re.compile(r"\\(?:x([0-9a-f]{2})|(\\))")
 
 
@@ -14,6 +17,11 @@ def is_ignored(name: str) -> bool:
     """Whether a file or folder of this name is never read: hidden, temporary or the system's."""
     lower = name.lower()
     return lower.startswith(TEMPORARY_PREFIXES) or lower.endswith(TEMPORARY_SUFFIXES) or lower in SYSTEM_FILES
+
+
+def is_too_long(key: str) -> bool:
+    """Whether the key of a file is longer than what can be stored of it."""
+    return len(key.encode()) > KEY_BYTES_MAX
 
 
 def key_of(relative_path: str) -> str:

@@ -56,6 +56,12 @@ async def test_a_file_is_described(drive: RunningDrive, source: GoogleDriveSourc
     assert files["two"].size_bytes is None and files["two"].fingerprint.startswith("modified:2026-")
 
 
+async def test_a_name_that_cannot_be_stored_is_made_fit(drive: RunningDrive, source: GoogleDriveSource) -> None:
+    await drive.add("one", name="a\x00b")
+    await drive.add("two", name="\x00")
+    assert {file.key: file.name for file in (await source.list_all()).files} == {"one": "ab", "two": "two"}
+
+
 async def test_two_files_of_one_name_in_one_folder_are_two_documents(
     drive: RunningDrive, source: GoogleDriveSource
 ) -> None:

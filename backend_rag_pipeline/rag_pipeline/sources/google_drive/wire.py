@@ -105,7 +105,7 @@ def item_of(value: dict[str, Any]) -> DriveItem:
     capabilities: dict[str, Any] = value.get("capabilities") or {}
     return DriveItem(
         id=value["id"],
-        name=value.get("name") or value["id"],
+        name=_storable(value.get("name") or "") or value["id"],
         mime_type=value.get("mimeType") or "application/octet-stream",
         parents=tuple(value.get("parents") or ()),
         is_trashed=bool(value.get("trashed")),
@@ -117,6 +117,11 @@ def item_of(value: dict[str, Any]) -> DriveItem:
         target_id=shortcut.get("targetId"),
         can_download=bool(capabilities.get("canDownload", True)),
     )
+
+
+def _storable(name: str) -> str:
+    """Without what Postgres holds in no text: one such name would keep the whole listing from being stored."""
+    return name.replace("\x00", "").encode("utf-8", "replace").decode()
 
 
 def _moment(text: str) -> datetime | None:
