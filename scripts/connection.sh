@@ -1,0 +1,52 @@
+# Read by backup.sh and restore.sh: hands DATABASE_URL to Postgres' programs without the password, which would stand in
+# every list of processes.
+set -eu
+umask 077
+
+fail() {
+    echo "$program: $*" >&2
+    exit 1
+}
+
+read_address() {
+    case ${DATABASE_URL:-} in
+        postgres://* | postgresql://*) ;;
+        *) fail 'DATABASE_URL must be postgresql://user:password@host:port/database' ;;
+    esac
+    case $DATABASE_URL in
+        *:6543/*) fail 'DATABASE_URL leads through a pooler in transaction mode: use the direct address (port 5432)' ;;
+    esac
+    rest=${DATABASE_URL#*://}
+    authority=${rest%%[/?]*}
+    address=$DATABASE_URL
+    case $authority in
+        *:*@*)
+            user_info=${authority%@*}
+            PGPASSWORD=$(decode "${user_info#*:}")
+            export PGPASSWORD
+            address="${DATABASE_URL%%://*}://${user_info%%:*}@${authority##*@}${rest#"$authority"}"
+            ;;
+    esac
+    export PGCONNECT_TIMEOUT=10 PGCLIENTENCODING=UTF8 PGAPPNAME="$program"
+}
+
+# %XX of an address.
+decode() {
+    printf '%s' "$1" | LC_ALL=C awk '{
+        out = ""
+        for (i = 1; i <= length($0); i++) {
+            c = substr($0, i, 1)
+            if (c == "%" && substr($0, i + 1, 2) ~ /^[0-9A-Fa-f][0-9A-Fa-f]$/) {
+                hex = index("0123456789abcdef", tolower(substr($0, i + 1, 1))) - 1
+                c = sprintf("%c", hex * 16 + index("0123456789abcdef", tolower(substr($0, i + 2, 1))) - 1)
+                i += 2
+            }
+            out = out c
+        }
+        printf "%s", out
+    }'
+}
+
+ask() {
+    psql -X -q -A -t -w -v ON_ERROR_STOP=1 -c "$1" "$address"
+}
