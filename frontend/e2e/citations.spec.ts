@@ -43,6 +43,19 @@ test("a mark opens its passage in context, by keyboard too, and gives the focus 
   await expect(page.getByRole("article", { name: "Zorbulator manual" })).toContainText("logbook")
 })
 
+test("a passage below much text is scrolled to without moving the page", async ({ page }) => {
+  const account = await signUp(page)
+  const lines = Array.from({ length: 40 }, (_, line) => `The zorbulator's part ${line} is blue.`).join("\n\n")
+  await storeDocument(account.email, "Zorbulator manual", [lines, ...PASSAGES.slice(1)])
+  await page.goto("/")
+  await askAndWait(page, QUESTION)
+  await askAndWait(page, QUESTION)
+  await marks(page).and(page.getByRole("button", { name: /^Source \d+: Zorbulator manual, page 2$/ })).first().click()
+  await expect(passage(page)).toBeInViewport()
+  await expect(panel(page).getByRole("button", { name: "Close" })).toBeInViewport({ ratio: 1 })
+  expect(await page.evaluate(() => [scrollY, document.documentElement.scrollHeight - innerHeight])).toEqual([0, 0])
+})
+
 test("a passage that was replaced since is shown as the answer kept it", async ({ page }) => {
   const account = await signUp(page)
   const id = await storeDocument(account.email, "Zorbulator manual", PASSAGES)
