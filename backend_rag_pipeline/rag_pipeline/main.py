@@ -9,6 +9,9 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
+from rag_pipeline.chunking.chunker import chunk_settings
+from rag_pipeline.chunking.measure import TokenizerFileError, check_tokenizer
+from rag_pipeline.concealing import conceal_process
 from rag_pipeline.logs import configure_logs, log_loop_failure
 from rag_pipeline.progress import open_board
 from rag_pipeline.running import MISCONFIGURED, Run, run
@@ -18,11 +21,13 @@ from rag_pipeline.settings import Settings, SettingsError, load_settings, read_c
 def main(argv: Sequence[str] | None = None) -> int:
     """Run the worker; in single mode one JSON line on standard output reports what was done."""
     began_at = time.monotonic()
+    conceal_process()
     arguments = _parse(argv)
     try:
         config = read_config_file(arguments.config) if arguments.config is not None else {}
         settings = load_settings(config, **_overrides(arguments))
-    except SettingsError as error:
+        check_tokenizer(chunk_settings(settings))
+    except (SettingsError, TokenizerFileError) as error:
         print(error, file=sys.stderr)
         return MISCONFIGURED
     with open_board() as board:
