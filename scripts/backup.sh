@@ -7,6 +7,7 @@
 # server. Files that uploads keep in Supabase Storage are not in the database. The file holds everybody's questions and
 # the hashes of their passwords: keep it as you keep the database.
 program=backup
+# shellcheck source=connection.sh
 . "$(dirname "$0")/connection.sh"
 
 file=${1:-}

@@ -1,3 +1,4 @@
+# shellcheck shell=sh disable=SC2154 # $program is set by whoever reads it
 # Read by backup.sh and restore.sh: hands DATABASE_URL to Postgres' programs without the password, which would stand in
 # every list of processes.
 set -eu

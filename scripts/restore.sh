@@ -9,6 +9,7 @@
 # auth.users, closes what the new database opens by default, and brings an older backup to this release.
 program=restore
 here=$(dirname "$0")
+# shellcheck source=connection.sh
 . "$here/connection.sh"
 
 file=${1:-}

@@ -5,8 +5,10 @@ import json
 import re
 import subprocess
 import sys
+import textwrap
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 from urllib.parse import unquote
 
 import pytest
@@ -14,7 +16,8 @@ import pytest
 from deployer.settings import SETTINGS
 from local_stack.paths import REPOSITORY
 from local_stack.postgres.testing import Database
-from tests.deployment.compose import BASE, CADDY, merged
+from rag_pipeline.settings import load_settings
+from tests.deployment.compose import BASE, CADDY, environment_of, merged
 
 PAGES = sorted(
     REPOSITORY / name
@@ -124,13 +127,16 @@ def test_the_options_of_migrate_exist(path: Path) -> None:
 def test_the_services_of_compose_exist(path: Path) -> None:
     services = merged(BASE, CADDY)["services"].keys()
     text = commands(path)
-    lines = re.findall(r"(?m)(?:docker compose|(?<![\w-])compose)((?: +[^\n#;&|`)]*)?)", text)
-    for line in lines:
-        words = line.replace("|", " ").split()
-        for verb in ("logs", "restart", "exec", "run", "ps"):
+    for line in re.findall(r"(?m)(?:docker compose|(?<![\w-])compose)((?: +[^\n#;&|`)]*)?)", text):
+        words = re.sub(
+            r" (?:-[vep]|-f(?= \S+\.yml)|--entrypoint|--profile|--scale|--wait-timeout) \S+", "", line
+        ).split()
+        for verb in ("logs", "restart", "exec", "run", "ps", "up", "stop", "rm"):
             if verb in words:
-                named = [word for word in words[words.index(verb) + 1 :] if not word.startswith(("-", "API_URL", "sh"))]
-                assert not named or named[0] in services, line
+                named = [word for word in words[words.index(verb) + 1 :] if not word.startswith("-")]
+                # After the service that runs it comes what it runs.
+                for service in named[:1] if verb in ("exec", "run") else named:
+                    assert service in services, line
         for scaled in re.findall(r"--scale ([\w-]+)=", line):
             assert scaled in services, line
 
@@ -231,6 +237,23 @@ async def test_a_half_filled_space_goes_and_the_one_that_serves_stays(database: 
         )
         assert [tuple(row) for row in left] == [("old", 2)]
         assert await connection.fetchval("select count(*) from public.embedding_space") == 1
+
+
+def test_the_new_embedding_model_is_the_workers_alone(tmp_path: Path) -> None:
+    (written,) = re.findall(r"(?ms)<<'END'\n(.*?)^ *END$", OPERATIONS.read_text(encoding="utf-8"))
+    (tmp_path / "worker.yml").write_text(textwrap.dedent(written))
+    before, after = merged(BASE, CADDY)["services"], merged(BASE, CADDY, tmp_path / "worker.yml")["services"]
+    changed = {name for name in before if before[name] != after[name]}
+    assert changed == {"rag-pipeline"}
+    given = environment_of(
+        after["rag-pipeline"], {"EMBEDDING_MODEL_CHOICE": "text-embedding-3-small", "LLM_API_KEY": "k"}
+    )
+    assert given["EMBEDDING_MODEL_CHOICE"] == "nomic-embed-text"
+    wanted: dict[str, Any] = {name.lower(): given[name] for name in given if name.startswith(("EMBEDDING", "LLM"))}
+    settings = load_settings(
+        **{name: value for name, value in wanted.items() if value}, database_url="postgresql://h/d"
+    )
+    assert (settings.embedding_provider, settings.embedding_base_url) == ("ollama", given["EMBEDDING_BASE_URL"])
 
 
 def log_lines() -> Iterator[str]:

@@ -38,6 +38,7 @@ umask 022
 
 # Never the operator's .env.
 inside() { docker compose --env-file "$folder/env" "$@"; }
+rehearsal() { inside --project-name "$COMPOSE_PROJECT_NAME-rehearsal" "$@"; }
 public() { inside -f docker-compose.yml -f docker-compose.caddy.yml "$@"; }
 get() { curl --silent --show-error --fail --insecure --retry 10 --retry-delay 1 --retry-all-errors --max-time 20 "$@"; }
 through_caddy() { get --resolve chat.localhost:443:127.0.0.1 --resolve agent.localhost:443:127.0.0.1 "$@"; }
@@ -50,6 +51,7 @@ finish() {
         public logs --no-color --tail 100 || true
     fi
     public down --volumes --remove-orphans --timeout 5 || true
+    rehearsal down --volumes --remove-orphans --timeout 5 || true
     rm -rf "$folder"
     exit "$status"
 }
@@ -86,6 +88,19 @@ jwt=$(through_caddy --header 'Content-Type: application/json' \
     --data "{\"email\": \"person@example.com\", \"password\": \"$(random)\"}" https://chat.localhost/auth/v1/signup |
     python3 -c 'import json, sys; print(json.load(sys.stdin)["access_token"])')
 through_caddy --header "Authorization: Bearer $jwt" https://agent.localhost/api/balance | grep -q '"tokens"'
+
+step "a backup, and its rehearsal in another database"
+mkdir "$folder/backups"
+chmod 777 "$folder/backups"
+with_scripts() {
+    "$1" run --rm --no-deps -v "$PWD/scripts:/scripts:ro" -v "$folder/backups:/backups" --entrypoint sh \
+        migrate "/scripts/$2" /backups/one.dump
+}
+with_scripts inside backup.sh
+rehearsal up --detach --wait --wait-timeout 300 database auth
+with_scripts rehearsal restore.sh | tee "$folder/restored"
+grep -q 'restore: 1 people' "$folder/restored"
+rehearsal down --volumes --timeout 5
 
 step "a replica is lost, and nobody notices"
 docker kill "$(public ps --quiet agent-api | head -n 1)" >/dev/null

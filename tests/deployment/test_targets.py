@@ -212,7 +212,8 @@ def test_the_image_of_the_upgrade_passes_its_linter() -> None:
 def test_shell_scripts_pass_their_linter() -> None:
     listed = subprocess.check_output(["git", "ls-files", "*.sh", ".ci/run"], cwd=REPOSITORY, text=True).split()
     shellcheck = Path(sys.executable).with_name("shellcheck")
-    linted = subprocess.run([shellcheck, *listed], cwd=REPOSITORY, capture_output=True, text=True, check=False)
+    follow = ("--external-sources", "--source-path=SCRIPTDIR")
+    linted = subprocess.run([shellcheck, *follow, *listed], cwd=REPOSITORY, capture_output=True, text=True, check=False)
     assert linted.returncode == 0, linted.stdout
 
 
