@@ -12,6 +12,7 @@ import pytest
 from local_stack.paths import REPOSITORY
 
 API = "backend_agent_api/tests"
+RAG = "backend_rag_pipeline/tests"
 
 KNOWN_FAULTS: dict[str, list[str]] = {
     "users could set their own tokens through their profile policy": [
@@ -56,6 +57,83 @@ KNOWN_FAULTS: dict[str, list[str]] = {
         "frontend/e2e/billing.spec.ts"
         "::the page waits, promises nothing, grows calm, and shows the tokens once they are there",
         f"{API}/test_billing_webhook.py::test_a_payment_is_credited_once_with_its_event_kept",
+    ],
+    "a session id of another user was accepted": [
+        f"{API}/test_chat_refusals.py::test_a_conversation_of_somebody_else_or_of_nobody",
+        "tests/sql/test_begin_request.py::test_another_persons_conversation_is_not_there",
+    ],
+    "users could insert assistant messages that were replayed as the model's own": [
+        "tests/sql/test_access.py::test_a_person_cannot_write_into_conversations_messages_or_turns",
+        f"{API}/test_chat_turns.py::test_only_the_last_user_message_of_a_body_is_read",
+        f"{API}/test_chat_history.py::test_what_people_could_forge_is_not_told_as_the_models_own",
+    ],
+    "the SQL tool filtered by a word list, and code execution was plain exec": [
+        f"{API}/test_chat_known_faults.py::test_the_model_is_offered_these_tools_and_no_others",
+    ],
+    "reusing a request id bypassed the rate limit": [
+        f"{API}/test_chat_known_faults.py::test_many_turns_under_one_request_id_are_one_answer",
+    ],
+    "each stream line carried the whole text so far": [
+        f"{API}/test_chat_known_faults.py::test_a_stream_grows_with_its_text_and_not_with_its_square",
+    ],
+    "exception text shown to users": [
+        f"{API}/test_http.py::test_an_unexpected_failure_says_nothing_about_itself",
+        f"{API}/test_chat_turns.py::test_what_breaks_after_output_is_kept_and_charged",
+    ],
+    "blocking calls in async code": [
+        f"{API}/test_chat_known_faults.py::test_others_are_answered_while_answers_hang",
+        f"{RAG}/google_drive/test_google_drive_sign_in.py::test_a_source_closes_while_google_is_silent",
+    ],
+    "raw HTML in answers": [
+        "frontend/e2e/safety.spec.ts::hostile Markdown is shown and does nothing",
+        f"{RAG}/test_extract_documents.py::test_what_hides_or_harms_is_cleaned_away",
+    ],
+    "one knowledge base for everyone": [
+        "tests/sql/test_search.py::test_row_level_security_and_search_show_the_same_in_every_scope_and_mode",
+        "tests/sql/test_search_index.py::test_among_ten_thousand_other_chunks",
+        f"{API}/test_citations.py::test_two_people_find_only_their_own_and_what_is_shared",
+        f"{API}/test_documents_reading.py::test_a_private_document_is_not_found_by_anybody_else",
+        f"{RAG}/test_uploads.py::test_an_upload_is_indexed_for_its_owner_alone",
+    ],
+    "dense search only": [
+        "tests/sql/test_search.py::test_modes_search_by_meaning_by_words_and_by_both",
+    ],
+    "no index on the vectors": [
+        "tests/sql/test_search_index.py::test_among_ten_thousand_other_chunks",
+    ],
+    "mid-word cuts": [
+        f"{RAG}/test_chunking.py::test_chunks_end_between_words_and_mostly_between_sentences",
+    ],
+    "a failed query embedding became zeros": [
+        f"{API}/test_retrieval.py::test_without_a_vector_that_means_something_words_are_searched",
+        f"{API}/test_chat_known_faults.py::test_without_an_embedding_the_search_goes_by_words",
+        f"{RAG}/test_embeddings.py::test_a_lasting_wrong_answer_never_becomes_a_vector",
+    ],
+    "delete-then-insert lost documents when indexing failed and marked them done": [
+        f"{RAG}/test_failing_neighbours.py::test_a_failed_change_keeps_the_old_chunks",
+        f"{RAG}/test_crashes.py::test_a_worker_killed_at_random_points_leaves_exactly_the_old_or_the_new_chunks",
+    ],
+    "xlsx and docx decoded as text garbage": [
+        f"{RAG}/test_extract_tables.py::test_a_workbook_becomes_typed_rows_and_readable_text",
+        f"{RAG}/test_extract_documents.py::test_a_docx_becomes_markdown_without_invented_pages",
+    ],
+    "Drive listing ignored its next page": [
+        f"{RAG}/google_drive/test_google_drive_listing.py::test_every_page_of_every_folder_is_listed",
+        f"{RAG}/google_drive/test_google_drive_changes.py::test_every_page_of_the_log_is_read",
+    ],
+    "checkpoint saved before the work": [
+        "tests/sql/test_ingestion.py::test_a_listing_queues_what_is_new_together_with_the_state_that_follows_it",
+    ],
+    "no server limits on uploads": [
+        f"{API}/test_documents_upload.py::test_a_file_over_the_limit_is_413_declared_or_not",
+        f"{API}/test_documents_upload.py::test_many_at_once_do_not_pass_the_quota_of_bytes",
+    ],
+    "files stored twice as base64 in history": [
+        f"{API}/test_chat_refusals.py::test_a_malformed_field_is_named",
+    ],
+    "health check never failed": [
+        f"{API}/test_database.py::test_the_service_outlives_its_database",
+        f"{RAG}/test_continuous_run.py::test_the_health_check_follows_the_heartbeat",
     ],
 }
 
