@@ -6,7 +6,7 @@ import os
 
 from deployer.docker import REPOSITORY, Docker, print_command
 from deployer.health import NOT_STARTED, Watch, last_lines
-from deployer.machine_checks import examine_docker, examine_machine
+from deployer.machine_checks import examine_docker, examine_machine, examine_neighbours
 from deployer.problems import Problem, report
 from deployer.settings import SETTINGS
 from deployer.settings_checks import examine_settings
@@ -47,7 +47,8 @@ def run_up(target: Target, *, is_rehearsal: bool) -> int:
 def run_down(target: Target, *, is_rehearsal: bool) -> int:
     """Stop it; volumes with data and certificates stay."""
     docker = _docker(target, is_rehearsal=is_rehearsal)
-    if report(examine_docker(docker), is_rehearsal=is_rehearsal):
+    problems = [*examine_docker(docker), *examine_neighbours(target, docker)]
+    if report(problems, is_rehearsal=is_rehearsal):
         return CANNOT_START
     if target.kind == "cloud":
         return docker.run(target.compose("--profile", "*", "down"))

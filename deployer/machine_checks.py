@@ -11,7 +11,7 @@ from pathlib import Path
 
 from deployer.docker import REPOSITORY, Docker
 from deployer.problems import Problem
-from deployer.target import Target
+from deployer.target import OWN_SERVICES, Target
 
 COMPOSE_MIN = (2, 24)
 """`!reset` in docker-compose.caddy.yml, and `--profile '*'`."""
@@ -49,8 +49,24 @@ def _version(text: str) -> tuple[int, ...]:
 
 
 def examine_machine(target: Target, docker: Docker) -> list[Problem]:
-    """Names, ports and disk."""
-    return [*_names(target), *_ports(target, docker), *_disk(docker)]
+    """Services of others, names, ports and disk."""
+    return [*examine_neighbours(target, docker), *_names(target), *_ports(target, docker), *_disk(docker)]
+
+
+def examine_neighbours(target: Target, docker: Docker) -> Iterator[Problem]:
+    """Compose knows a service by its name alone: in a project that others use, it would replace or remove theirs."""
+    if target.kind != "local":
+        return
+    labels = '{{.Label "com.docker.compose.service"}} {{.Label "com.docker.compose.project.working_dir"}}'
+    rows = docker.ask(
+        "ps", "--all", "--filter", f"label=com.docker.compose.project={target.project}", "--format", labels
+    )
+    for row in sorted(set((rows or "").splitlines())):
+        service, _, folder = row.partition(" ")
+        if service in OWN_SERVICES and Path(folder).resolve() != REPOSITORY:
+            detail = f"{target.project} has a service {service} already, started in {folder}"
+            cure = f"where it is an older copy of this product: docker compose -p {target.project} rm --stop {service},"
+            yield Problem("project", detail, f"{cure} typed there; else choose another --project")
 
 
 def _names(target: Target) -> Iterator[Problem]:

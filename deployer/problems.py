@@ -27,5 +27,5 @@ def report(problems: Sequence[Problem], *, is_rehearsal: bool) -> bool:
         print(problem.lines(is_rehearsal=is_rehearsal), flush=True)
     fatal = sum(problem.is_fatal for problem in problems)
     if fatal and not is_rehearsal:
-        print(f"\nnothing was started: {fatal} to mend first", flush=True)
+        print(f"\nnothing was done: {fatal} to mend first", flush=True)
     return bool(fatal) and not is_rehearsal

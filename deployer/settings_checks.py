@@ -12,6 +12,7 @@ from deployer.problems import Problem
 from deployer.settings import SETTINGS
 from deployer.settings.model import CONDITIONS, PUBLIC_ONLY, Variables
 from deployer.target import Target
+from local_stack.env_files import ASSIGNMENT
 
 PLACEHOLDER = re.compile(
     r"<.*>|your[-_ ].*|.*yourdomain\.com.*|.*//your-project\..*|.*//user:pass(word)?@host.*|.*\.\.\.|change[-_ ]?me",
@@ -41,7 +42,8 @@ def examine_settings(target: Target) -> list[Problem]:
         *_missing(variables, is_public=target.kind == "cloud"),
         *_examples(variables),
         *_loopback(variables, is_public=target.kind == "cloud"),
-        *_stand_ins(variables),
+        *_stand_ins(variables, is_public=target.kind == "cloud"),
+        *_dollars(target.env_file),
         *_folders(variables),
     ]
 
@@ -84,13 +86,25 @@ def is_loopback(url: str) -> bool:
         return False
 
 
-def _stand_ins(variables: Variables) -> Iterator[Problem]:
-    if "STRIPE_API_BASE" in variables and "_live_" in variables.get("STRIPE_SECRET_KEY", ""):
-        detail = "STRIPE_API_BASE would get a live STRIPE_SECRET_KEY"
-        yield Problem(".env", detail, "remove STRIPE_API_BASE: it is for a stand-in on a laptop")
+def _stand_ins(variables: Variables, *, is_public: bool) -> Iterator[Problem]:
+    cure = "remove STRIPE_API_BASE: it is for a stand-in on a laptop"
+    if "STRIPE_API_BASE" in variables:
+        if "_live_" in variables.get("STRIPE_SECRET_KEY", ""):
+            yield Problem(".env", "STRIPE_API_BASE would get a live STRIPE_SECRET_KEY", cure)
+        if variables.get("ENVIRONMENT", "production" if is_public else "development") == "production":
+            yield Problem(".env", "with STRIPE_API_BASE the API does not start in production", cure)
     if "STRIPE_SECRET_KEY" not in variables:
         cure = "set both of Stripe's keys to sell tokens: docs/stripe-setup.md"
         yield Problem(".env", "without STRIPE_SECRET_KEY nothing is sold", cure, is_fatal=False)
+
+
+def _dollars(file: Path) -> Iterator[Problem]:
+    """Compose replaces $NAME in a value, unless it stands in single quotes."""
+    for line in file.read_text(encoding="utf-8-sig").splitlines():
+        match = ASSIGNMENT.match(line)
+        if match and match[1] in SETTINGS and "$" in match[2].replace("$$", "") and not match[2].startswith("'"):
+            detail = f"{match[1]} holds a $, which Compose takes for the name of a variable"
+            yield Problem(".env", detail, "put the value into single quotes; in an address %24 stands for it")
 
 
 def _folders(variables: Variables) -> Iterator[Problem]:

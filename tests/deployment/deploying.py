@@ -83,6 +83,7 @@ class Operator:
             "compose": "2.40.3",
             # Its own containers hold the ports: those of this machine are nobody's business here.
             "published": "0.0.0.0:80->80/tcp, 0.0.0.0:443->443/tcp, 127.0.0.1:8001->8001/tcp, 127.0.0.1:8082->8082/tcp",
+            "neighbours": f"agent-api {REPOSITORY}\nfrontend {REPOSITORY}",
             "services": "\n".join(SERVICES),
             "containers": [lines(*map(container, SERVICES))],
             "logs": {},

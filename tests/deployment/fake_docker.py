@@ -20,6 +20,8 @@ def main(arguments: list[str]) -> int:
         return 1
     if arguments[0] == "compose":
         return compose(answers, after_options(arguments[1:]))
+    if arguments[0] == "ps" and "working_dir" in arguments[-1]:
+        return say(answers["neighbours"])
     return say({"version": "28.5.1", "info": str(HERE), "ps": answers["published"]}.get(arguments[0]))
 
 

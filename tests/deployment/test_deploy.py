@@ -57,6 +57,15 @@ def test_local_joins_a_project_and_touches_nothing_else_in_it(operator: Operator
     assert stopped.changes == [compose(operator, *base, "rm", "--stop", "--force", *OWN, project="localai")]
 
 
+@pytest.mark.parametrize("arguments", [[], ["--down"]])
+def test_a_service_of_somebody_else_is_neither_replaced_nor_removed(operator: Operator, arguments: list[str]) -> None:
+    operator.answers["neighbours"] = "frontend /srv/another\nn8n /srv/another"
+    ended = operator.run("--type", "local", "--project", "localai", *arguments)
+    assert (ended.status, ended.changes) == (2, [])
+    assert "another --project" in ended.cure_of("FAIL", "project", "localai has a service frontend already")
+    assert "n8n" not in ended.output
+
+
 def test_down_stops_the_services_of_every_profile_and_needs_no_complete_env(operator: Operator) -> None:
     operator.variables = {}
     ended = operator.run("--down", "--type", "cloud")
@@ -77,6 +86,8 @@ def test_everything_that_is_missing_is_named_at_once(operator: Operator) -> None
         "FRONTEND_HOSTNAME": "chat.nowhere.invalid",
         "VITE_AGENT_ENDPOINT": "http://localhost:8001/api/pydantic-agent",
         "RAG_WATCH_DIRECTORY": "documents",
+        "POSTGRES_PASSWORD": "s3cret$1",
+        "LANGFUSE_HOST": "'https://$'",
     }
     ended = operator.run("--type", "cloud")
     assert ended.status == 2
@@ -96,11 +107,14 @@ def test_everything_that_is_missing_is_named_at_once(operator: Operator) -> None
         (".env", "LLM_PROVIDER=ollama without LLM_BASE_URL", "host.docker.internal:11434/v1"),
         (".env", "VITE_AGENT_ENDPOINT is reached from this machine only", "remove the line"),
         (".env", "STRIPE_API_BASE would get a live", "remove STRIPE_API_BASE"),
+        (".env", "with STRIPE_API_BASE the API does not start in production", "remove STRIPE_API_BASE"),
+        (".env", "POSTGRES_PASSWORD holds a $", "single quotes"),
         (".env", "RAG_WATCH_DIRECTORY is a bare name", "./"),
         ("names", "chat.nowhere.invalid (FRONTEND_HOSTNAME) is unknown to DNS", "A (and AAAA) record"),
     ):
         assert cure in ended.cure_of("FAIL", name, detail)
-    assert "LLM_API_KEY is not set" not in ended.output
+    for fine in ("LLM_API_KEY is not set", "LANGFUSE_HOST"):
+        assert fine not in ended.output
 
 
 def test_without_docker_and_env_both_are_named(operator: Operator) -> None:

@@ -15,7 +15,14 @@ import pytest
 
 from local_stack.postgres.testing import Database
 from tests.sql.schema import FRESH_INSTALL, SQL_DIRECTORY, all_scripts, apply, differences, read_schema
-from tests.sql.test_install import KEPT_FROM_OLD, OLD_VERSIONS, check_books, check_conversations, make_old
+from tests.sql.test_install import (
+    KEPT_FROM_OLD,
+    OLD_VERSIONS,
+    check_books,
+    check_conversations,
+    check_documents,
+    make_old,
+)
 
 WAIT_SECONDS_MAX = 60.0
 UP_TO_DATE = "migrate: the database is up to date\n"
@@ -123,6 +130,7 @@ async def test_an_old_database_with_data_equals_a_fresh_install_and_keeps_its_da
     assert found.keys() - KEPT_FROM_OLD == set()
     async with empty_database.connect() as connection:
         await check_conversations(connection)
+        await check_documents(connection)
         await check_books(connection, OLD_VERSIONS[version])
 
 
