@@ -92,6 +92,29 @@ async def test_a_large_document_lets_small_ones_pass(server: EmbeddingServer) ->
     assert next(index for index, batch in enumerate(server.batches) if "small" in batch) <= 2
 
 
+async def test_documents_that_come_shortly_after_one_another_share_a_request(
+    server: EmbeddingServer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("rag_pipeline.embeddings.embedder.GATHER_SECONDS", 0.5)
+    async with embedder_for(server, batch_size=50) as embedder:
+        documents: list[asyncio.Task[list[list[float]]]] = []
+        for number in range(6):
+            documents.append(asyncio.create_task(embedder.embed([f"text {number}"])))
+            # Whatever is ready runs: without the wait a request goes out here.
+            for _ in range(20):
+                await asyncio.sleep(0)
+        vectors = await asyncio.gather(*documents)
+    assert [vector for (vector,) in vectors] == expected([f"text {number}" for number in range(6)], server)
+    assert server.calls == 1
+
+
+async def test_a_full_request_waits_for_nobody(server: EmbeddingServer, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("rag_pipeline.embeddings.embedder.GATHER_SECONDS", 60)
+    async with embedder_for(server, batch_size=2) as embedder, asyncio.timeout(20):
+        await embedder.embed([f"text {number}" for number in range(4)])
+    assert [len(batch) for batch in server.batches] == [2, 2]
+
+
 async def test_a_batch_is_limited_by_size_too(server: EmbeddingServer) -> None:
     texts = [str(number) + "x" * (BATCH_MAX_CHARACTERS // 3) for number in range(6)]
     async with embedder_for(server, batch_size=100) as embedder:

@@ -21,6 +21,10 @@ BATCH_MAX_CHARACTERS = 200_000
 """OpenAI takes 300,000 model tokens a request; most servers' bodies end at some MB."""
 
 
+GATHER_SECONDS = 0.01
+"""Texts that come within this time share a request: a request costs more than the wait."""
+
+
 @dataclass(frozen=True)
 class _Waiting:
     """A text and who waits for its vector."""
@@ -39,6 +43,7 @@ class Embedder:
         self._concurrency = concurrency
         self._line: deque[deque[_Waiting]] = deque()
         self._tasks: set[asyncio.Task[None]] = set()
+        self._gathering = 0
         self._dimensions: int | None = None
 
     async def dimensions(self) -> int:
@@ -78,20 +83,34 @@ class Embedder:
 
     def _send(self) -> None:
         """Enough further senders for the line, at most as many in all as may run at once."""
-        texts = sum(len(document) for document in self._line)
-        for _ in range(min(self._concurrency - len(self._tasks), -(-texts // self._batch_size))):
+        wanted = -(-self._texts_waiting() // self._batch_size) - self._gathering
+        for _ in range(min(self._concurrency - len(self._tasks), wanted)):
             task = asyncio.create_task(self._work())
             self._tasks.add(task)
 
     async def _work(self) -> None:
         try:
-            while batch := self._take():
-                await self._embed(batch)
+            while self._line:
+                await self._gather()
+                if batch := self._take():
+                    await self._embed(batch)
         finally:
             # Here and not in a callback: who joins the line next must not count on a sender that has found it empty.
             task = asyncio.current_task()
             assert task is not None
             self._tasks.discard(task)
+
+    def _texts_waiting(self) -> int:
+        return sum(len(document) for document in self._line)
+
+    async def _gather(self) -> None:
+        """Let others join a request that would not be full."""
+        if self._texts_waiting() < self._batch_size:
+            self._gathering += 1
+            try:
+                await asyncio.sleep(GATHER_SECONDS)
+            finally:
+                self._gathering -= 1
 
     def _take(self) -> list[_Waiting]:
         """The next texts in line that somebody still waits for, within both limits."""
