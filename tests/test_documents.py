@@ -2,6 +2,7 @@
 
 import ast
 import json
+import os
 import re
 import subprocess
 import sys
@@ -237,6 +238,33 @@ async def test_a_half_filled_space_goes_and_the_one_that_serves_stays(database: 
         )
         assert [tuple(row) for row in left] == [("old", 2)]
         assert await connection.fetchval("select count(*) from public.embedding_space") == 1
+
+
+def test_what_the_page_says_to_fill_in_is_all_that_is_asked_for(tmp_path: Path) -> None:
+    """`deploy.py --dry-run` with the settings of the page, examples replaced, has nothing to say about them."""
+    blocks = [block for _, block in FENCE.findall((REPOSITORY / "docs" / "deployment.md").read_text(encoding="utf-8"))]
+    (listed,) = [textwrap.dedent(block) for block in blocks if "FRONTEND_HOSTNAME=" in block]
+    filled = listed.replace("postgresql://...", "postgresql://postgres:secret@db.example.org:5432/postgres")
+    filled = (
+        filled.replace("yourdomain.com", "example.org").replace("your-project.", "abc.").replace("...", "k3y-0f-m1ne")
+    )
+    (tmp_path / "env").write_text(filled)
+    (tmp_path / "half").write_text(filled.replace("LLM_API_KEY=", "#LLM_API_KEY="))
+    said = {
+        name: subprocess.run(
+            [sys.executable, REPOSITORY / "deploy.py", "--type", "cloud", "--dry-run"],
+            env={"PATH": os.environ["PATH"], "EMBEDDED_ENV_FILE": str(tmp_path / name)},
+            capture_output=True,
+            text=True,
+            check=False,
+        ).stdout
+        for name in ("env", "half")
+    }
+    # Payment is a later step of the page.
+    faults = {name: re.findall(r"(?m)^\w+ +\.env +(?!.*nothing is sold)(.*)$", text) for name, text in said.items()}
+    assert faults["env"] == []
+    assert ["LLM_API_KEY" in line for line in faults["half"]] == [True]
+    assert "docker-compose.caddy.yml up -d --build" in said["env"]
 
 
 def test_the_new_embedding_model_is_the_workers_alone(tmp_path: Path) -> None:
