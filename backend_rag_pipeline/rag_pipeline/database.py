@@ -5,9 +5,12 @@ here sets session state: in transaction mode the next statement may meet another
 """
 
 import asyncio
+import math
+import time
 from collections.abc import AsyncGenerator
 from contextlib import asynccontextmanager
 from typing import Any, TypeAlias
+from weakref import WeakKeyDictionary
 
 import psycopg
 import stamina
@@ -23,8 +26,11 @@ Connection: TypeAlias = psycopg.AsyncConnection[DictRow]
 CLOSE_TIMEOUT_SECONDS = 5.0
 RECONNECT_SECONDS_MAX = 2.0
 """A pool waits twice as long after each failure; given up this early, the next who asks begins anew at once."""
+TRUSTED_SECONDS = 1.0
 # Noticed within this time: a server that vanished without a word (its machine, or the network in between).
 KEEP_ALIVES = {"keepalives_idle": 15, "keepalives_interval": 5, "keepalives_count": 3}
+
+_used_at: WeakKeyDictionary[Connection, float] = WeakKeyDictionary()
 
 
 def is_passing_failure(error: BaseException) -> bool:
@@ -68,6 +74,17 @@ def connection_options(settings: Settings, name: str) -> dict[str, Any]:
     }
 
 
+async def _note_use(connection: Connection) -> None:
+    """Called when a connection comes back whole."""
+    _used_at[connection] = time.monotonic()
+
+
+async def _check_connection(connection: Connection) -> None:
+    """Raise where the server is gone; one that answered a moment ago is not asked: that is a round trip each time."""
+    if time.monotonic() - _used_at.get(connection, -math.inf) > TRUSTED_SECONDS:
+        await AsyncConnectionPool.check_connection(connection)  # pyright: ignore[reportArgumentType] - reads no rows
+
+
 def _make_pool(settings: Settings) -> AsyncConnectionPool[Connection]:
     options = connection_options(settings, "rag_pipeline")
     if settings.database_transaction_mode:
@@ -82,7 +99,8 @@ def _make_pool(settings: Settings) -> AsyncConnectionPool[Connection]:
         timeout=settings.database_acquire_timeout_seconds,
         reconnect_timeout=RECONNECT_SECONDS_MAX,
         open=False,
-        check=AsyncConnectionPool.check_connection,  # pyright: ignore[reportArgumentType] - it reads no row of any kind
+        check=_check_connection,
+        reset=_note_use,
         name="rag_pipeline",
     )
 
