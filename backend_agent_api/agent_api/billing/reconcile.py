@@ -82,7 +82,8 @@ def main() -> int:
     parser.add_argument("--json", action="store_true", help="print the report as JSON")
     arguments = parser.parse_args()
     try:
-        settings = load_settings()
+        # No model is asked here, so its key may be missing: the embedded stack's `env` holds none.
+        settings = load_settings(llm_api_key="unused")
     except SettingsError as error:
         print(error, file=sys.stderr)
         return 2
