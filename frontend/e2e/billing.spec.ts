@@ -284,7 +284,7 @@ test("refunds and disputes are told in words, and the receipt follows", async ({
   const dispute = await control<{ id: string }>(`/sandbox/charges/${charge?.id}/dispute`, {})
   await expect(entries(page).first()).toHaveText(/Held back for a payment dispute.*−50.*10 left/s)
   await control(`/sandbox/disputes/${dispute.id}/win`, {})
-  await expect(entries(page).first()).toHaveText(/Given back after a payment dispute.*\+50.*60 left/s)
+  await expect(entries(page).first()).toHaveText(/Given back, the payment stands.*\+50.*60 left/s)
   await page.getByRole("link", { name: "Receipt" }).click()
   await expect(page.getByRole("article", { name: "Receipt" })).toHaveText(/\$5\.00\s*Refunded\s*−\$2\.50\s*Total\s*\$2\.50.*Disputed; the payment stands/s)
 })

@@ -6,7 +6,7 @@ test.each([
   [{ type: "release", tokens: 1 }, "Returned, no answer came"],
   [{ type: "signup_bonus", tokens: 10 }, "Welcome bonus"],
   [{ type: "dispute", tokens: -5 }, "Held back for a payment dispute"],
-  [{ type: "reversal", tokens: 5 }, "Given back after a payment dispute"],
+  [{ type: "reversal", tokens: 5 }, "Given back, the payment stands"],
   [{ type: "purchase", tokens: 100 }, "Tokens bought"],
   [{ type: "refund", tokens: -40 }, "Taken back after a refund"],
   [{ type: "toString", tokens: 1 }, "Tokens received"],

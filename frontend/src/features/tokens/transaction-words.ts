@@ -9,7 +9,7 @@ const words: Record<TransactionType, string> = {
   expiry: "Expired",
   refund: "Taken back after a refund",
   dispute: "Held back for a payment dispute",
-  reversal: "Given back after a payment dispute",
+  reversal: "Given back, the payment stands",
   adjustment: "Corrected by support",
   grant: "Tokens received",
 }
@@ -21,7 +21,7 @@ export const filterWords: [TransactionType, string][] = [
   ["release", "Returned, no answer came"],
   ["refund", "Refunds"],
   ["dispute", "Held back for a dispute"],
-  ["reversal", "Given back after a dispute"],
+  ["reversal", "Given back, the payment stands"],
   ["expiry", "Expired"],
   ["signup_bonus", "Welcome bonus"],
   ["grant", "Tokens received"],
