@@ -5,7 +5,7 @@ from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 
 from rag_pipeline.queries import KnownFile
-from rag_pipeline.sources.source import SourceFile
+from rag_pipeline.sources.source import JsonValue, SourceFile
 
 
 @dataclass(frozen=True)
@@ -51,6 +51,20 @@ def compare(files: Sequence[SourceFile], unsettled: Collection[str], known: Mapp
         key for key in vanished if key not in renames and (known[key].size_bytes or None) not in waiting_sizes
     )
     return Difference(upserts, removed, renames)
+
+
+def replaced_folders(before: Mapping[str, JsonValue], now: Mapping[str, JsonValue]) -> list[str]:
+    """Beginnings of keys: of folders that are not those of the last look, or whose disk is not mounted any more.
+
+    None where another path is watched: then that is meant.
+    """
+    then, here = before.get("folder"), now.get("folder")
+    if not isinstance(then, dict) or not isinstance(here, dict) or then.get("path") != here.get("path"):
+        return []
+    former, present = before.get("mounts"), now.get("mounts")
+    unmounted = {str(mount) for mount in former} if isinstance(former, list) else set[str]()
+    unmounted -= {str(mount) for mount in present} if isinstance(present, list) else set[str]()
+    return ([""] if then != here else []) + [f"{mount}/" for mount in sorted(unmounted)]
 
 
 def candidates_by_size(difference: Difference, known: Mapping[str, KnownFile]) -> dict[str, list[str]]:

@@ -16,7 +16,7 @@ from typing import Any
 import structlog
 
 from rag_pipeline import queries
-from rag_pipeline.comparing import Difference, candidates_by_size, compare, with_renames
+from rag_pipeline.comparing import Difference, candidates_by_size, compare, replaced_folders, with_renames
 from rag_pipeline.database import Database
 from rag_pipeline.leases import Lease
 from rag_pipeline.queries import Applied, KnownFile
@@ -198,17 +198,15 @@ class Synchroniser:
     def _refuse_lost_folder(
         self, listing: Listing, difference: Difference, known: Mapping[str, KnownFile], state: SourceState
     ) -> None:
-        """An unmounted disk leaves an empty folder of another identity in its place."""
-        before, now = state.get("folder"), listing.state.get("folder")
-        if not isinstance(before, dict) or not isinstance(now, dict) or before == now:
-            return
-        is_same_path = before.get("path") == now.get("path")
-        is_mostly_gone = len(difference.removed) > len(known) * LOST_SHARE_MAX
-        if is_same_path and is_mostly_gone and not self._settings.rag_accept_new_folder:
-            raise SourceUnavailable(
-                f"another folder stands where the watched one was, and {len(difference.removed)} of {len(known)} files"
-                " are missing in it: is a disk not mounted? If this is meant, set RAG_ACCEPT_NEW_FOLDER=true once"
-            )
+        """An unmounted disk leaves an empty folder of another identity, or of the disk below it, in its place."""
+        for place in [] if self._settings.rag_accept_new_folder else replaced_folders(state, listing.state):
+            gone = sum(key.startswith(place) for key in difference.removed)
+            if gone > sum(key.startswith(place) for key in known) * LOST_SHARE_MAX:
+                where = place or "the watched one"
+                raise SourceUnavailable(
+                    f"another folder stands where {where} was, and {gone} files are missing in it: is a disk not"
+                    " mounted? If this is meant, set RAG_ACCEPT_NEW_FOLDER=true once"
+                )
 
     async def _renames_by_content(self, difference: Difference, known: Mapping[str, KnownFile]) -> dict[str, str]:
         """Files that were copied elsewhere and deleted here, or moved between file systems."""

@@ -85,7 +85,8 @@ class LocalFiles:
         found: list[SourceFile] = []
         unsettled: set[str] = set()
         looks: dict[str, tuple[str, float]] = {}
-        for path, status in self._walk():
+        mounts: list[JsonValue] = []
+        for path, status in self._walk(mounts):
             if len(found) >= self._files_max:
                 raise SourceUnavailable(f"more than RAG_FILES_MAX ({self._files_max}) files")
             file = _source_file(path, status)
@@ -99,19 +100,25 @@ class LocalFiles:
             raise SourceUnavailable("the folder was replaced while it was read")
         self._looks = looks
         self._watch.follow(f"{identity['device']}:{identity['inode']}")
-        return Listing(tuple(found), {"folder": identity}, frozenset(unsettled))
+        return Listing(tuple(found), {"folder": identity, "mounts": mounts}, frozenset(unsettled))
 
     def _first_seen(self, file: SourceFile) -> float:
         known = self._looks.get(file.key)
         return known[1] if known is not None and known[0] == file.fingerprint else time.monotonic()
 
-    def _walk(self) -> Iterator[tuple[str, os.stat_result]]:
+    def _walk(self, mounts: list[JsonValue]) -> Iterator[tuple[str, os.stat_result]]:
+        """Every file; the folders below on which another disk is mounted are added to `mounts`."""
+
         def refuse(error: OSError) -> None:
             # A folder below that was deleted meanwhile holds nothing; any other failure makes the listing incomplete.
             if error.errno != errno.ENOENT or error.filename == self._root:
                 raise SourceUnavailable(f"a folder cannot be read: {error.strerror}") from None
 
+        devices: dict[str, int] = {}
         for folder, names, files, descriptor in os.fwalk(self._root, onerror=refuse):
+            devices[folder] = os.fstat(descriptor).st_dev
+            if devices[folder] != devices.get(os.path.dirname(folder), devices[folder]):
+                mounts.append(key_of(os.path.relpath(folder, self._root)))
             names[:] = [name for name in names if not is_ignored(name)]
             for name in files:
                 if is_ignored(name):
