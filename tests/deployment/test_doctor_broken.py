@@ -23,8 +23,10 @@ from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 from starlette.routing import Route
 
+from agent_api.doctor.__main__ import examine, render, status_of
 from deployer.settings import SETTINGS
-from local_stack.paths import REPOSITORY
+from local_stack.doctor import choose_configuration
+from local_stack.paths import REPOSITORY, Workspace
 from local_stack.postgres.cluster import Cluster
 from local_stack.postgres.testing import Database
 from local_stack.stripe_sandbox.tests.running import SECRET_KEY
@@ -34,6 +36,7 @@ RUN_SECONDS_MAX = 120
 SECRETS = [SECRET, SERVICE_KEY, WEBHOOK_SECRET, SECRET_KEY, "s3cret"]
 MODEL, DIMENSIONS = "a-model", 3
 Findings = list[tuple[str, str, str]]
+Run = Callable[[Path, dict[str, str | None]], Awaitable[tuple[int, str]]]
 
 
 @dataclass(frozen=True)
@@ -123,10 +126,16 @@ async def world(
         yield World(variables, f"http://127.0.0.1:{late}", f"postgresql://owner:s3cret@127.0.0.1:{strict}/postgres")
 
 
-async def run_doctor(folder: Path, variables: dict[str, str | None]) -> tuple[int, str]:
-    """The command as people type it, beside an `.env`. Returns its status and what it printed."""
+def write_env(folder: Path, variables: dict[str, str | None]) -> Path:
+    """The file that an operator filled in."""
     file = folder / ".env"
     file.write_text("".join(f"{name}={value}\n" for name, value in variables.items() if value is not None))
+    return file
+
+
+async def run_doctor(folder: Path, variables: dict[str, str | None]) -> tuple[int, str]:
+    """The command as people type it, beside an `.env`. Returns its status and what it printed."""
+    file = write_env(folder, variables)
     clean = {name: value for name, value in os.environ.items() if name not in SETTINGS}
     process = await asyncio.create_subprocess_exec(
         *(sys.executable, str(REPOSITORY / "deploy.py"), "--type", "doctor"),
@@ -137,10 +146,23 @@ async def run_doctor(folder: Path, variables: dict[str, str | None]) -> tuple[in
     async with asyncio.timeout(RUN_SECONDS_MAX):
         printed, _ = await process.communicate()
     assert process.returncode is not None
-    output = printed.decode()
-    assert not [secret for secret in SECRETS if secret in output]
-    assert "Traceback" not in output, output
-    return process.returncode, output
+    return process.returncode, printed.decode()
+
+
+async def examine_here(folder: Path, variables: dict[str, str | None]) -> tuple[int, str]:
+    """What the command does, without a new process that imports everything again."""
+    file = write_env(folder, variables)
+    with pytest.MonkeyPatch.context() as patch:
+        for name in SETTINGS:
+            patch.delenv(name, raising=False)
+        patch.setenv("EMBEDDED_ENV_FILE", str(file))
+        what, environment = choose_configuration(Workspace(folder / "state"))
+        assert what == ".env"
+        for name in SETTINGS.keys() & environment.keys():
+            patch.setenv(name, environment[name])
+        async with asyncio.timeout(RUN_SECONDS_MAX):
+            findings = await examine(os.environ, _env_file=None)
+    return status_of(findings), render(findings)
 
 
 def failures(output: str) -> Findings:
@@ -153,9 +175,11 @@ def failures(output: str) -> Findings:
     return found
 
 
-async def check(folder: Path, variables: dict[str, str | None], expected: Findings) -> None:
-    """Exactly these faults are named, each with its cure."""
-    status, output = await run_doctor(folder, variables)
+async def check(folder: Path, variables: dict[str, str | None], expected: Findings, *, run: Run = examine_here) -> None:
+    """Exactly these faults are named, each with its cure, and no secret."""
+    status, output = await run(folder, variables)
+    assert not [secret for secret in SECRETS if secret in output]
+    assert "Traceback" not in output, output
     found = failures(output)
     assert len(found) == len(expected), output
     for (name, detail, cure), (expected_name, expected_detail, expected_cure) in zip(found, expected, strict=True):
@@ -166,7 +190,12 @@ async def check(folder: Path, variables: dict[str, str | None], expected: Findin
 
 
 async def test_a_healthy_configuration_has_no_fault(world: World, tmp_path: Path) -> None:
-    await check(tmp_path, {**world.variables}, [])
+    await check(tmp_path, {**world.variables}, [], run=run_doctor)
+
+
+async def test_the_command_ends_with_1_where_something_is_broken(world: World, tmp_path: Path) -> None:
+    changes, expected = BROKEN_VARIABLES["a webhook secret of another endpoint"]
+    await check(tmp_path, {**world.variables, **changes}, expected, run=run_doctor)
 
 
 BROKEN_VARIABLES: dict[str, tuple[dict[str, str | None], Findings]] = {
