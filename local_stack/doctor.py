@@ -49,7 +49,17 @@ def choose_configuration(workspace: Workspace) -> tuple[str, dict[str, str]]:
             " (python3 deploy.py --type embedded)"
         )
     what = ".env" if own else relative(beside_the_api) if beside_the_api.exists() else "the environment"
-    return what, _with_process(own, process_wins=True)
+    return what, _with_process(_public_addresses(own) | own, process_wins=True)
+
+
+def _public_addresses(own: Mapping[str, str]) -> dict[str, str]:
+    """Behind Caddy the addresses follow from the names, as docker-compose.caddy.yml has it."""
+    addresses: dict[str, str] = {}
+    if "AGENT_API_HOSTNAME" in own and "VITE_AGENT_ENDPOINT" not in own:
+        addresses["API_URL"] = f"https://{own['AGENT_API_HOSTNAME']}"
+    if "FRONTEND_HOSTNAME" in own:
+        addresses["FRONTEND_URL"] = f"https://{own['FRONTEND_HOSTNAME']}"
+    return addresses
 
 
 def _is_running(workspace: Workspace) -> bool:

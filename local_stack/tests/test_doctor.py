@@ -48,6 +48,28 @@ def test_env_with_a_database_is_examined_whatever_runs(workspace: Workspace, tmp
     assert environment.get("STRIPE_API_BASE") == os.environ.get("STRIPE_API_BASE")
 
 
+def test_behind_caddy_the_addresses_follow_from_the_names(
+    workspace: Workspace, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for name in ("API_URL", "FRONTEND_URL"):
+        monkeypatch.delenv(name, raising=False)
+    names = (
+        "DATABASE_URL=postgresql://own/db\nAGENT_API_HOSTNAME=agent.example.com\nFRONTEND_HOSTNAME=chat.example.com\n"
+    )
+    (tmp_path / ".env").write_text(names)
+    _, environment = choose_configuration(workspace)
+    assert (environment["API_URL"], environment["FRONTEND_URL"]) == (
+        "https://agent.example.com",
+        "https://chat.example.com",
+    )
+    (tmp_path / ".env").write_text(
+        f"{names}FRONTEND_URL=https://own.example.com\nVITE_AGENT_ENDPOINT=https://api.example.com\n"
+    )
+    _, environment = choose_configuration(workspace)
+    assert environment["FRONTEND_URL"] == "https://own.example.com"
+    assert "API_URL" not in environment
+
+
 def test_with_nothing_to_examine_it_says_so(workspace: Workspace) -> None:
     with pytest.raises(StackError, match="nothing to examine"):
         choose_configuration(workspace)
