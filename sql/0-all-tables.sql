@@ -72,6 +72,7 @@ begin
             'record_payment',
             'record_payment_failure',
             'record_source_failure',
+            'refresh_document_statistics',
             'renew_leases',
             'request_stop',
             'requeue_lost_jobs',
@@ -2426,7 +2427,8 @@ comment on column public.purchases.failure_code is 'Why the last attempt to pay 
 comment on column public.purchases.facts_observed_at is 'When the refunds and disputes of this payment began to be fetched, by this database''s clock.';
 comment on column public.purchases.checked_at is 'When reconciliation last asked Stripe about this purchase while it was unpaid.';
 comment on column public.purchases.flagged_reason is
-'Why an operator must look: the newest open row of payment_flags. With status paid: a further payment was refused, the first one stands, or nobody is there to have the tokens.';
+'Why an operator must look: the newest open row of payment_flags. With status paid: a further payment was refused, the first one stands, or nobody '
+'is there to have the tokens. Null with status flagged: all was given back or acknowledged, the person is told that this purchase is closed.';
 
 -- Flags raised before they had a table.
 insert into public.payment_flags (payment_intent_id, reason, purchase_id, raised_at)
@@ -2554,10 +2556,11 @@ begin
     if v_purchase.status <> 'paid' or not v_is_known then
         v_refusal := case
             when p_user_id is distinct from v_purchase.user_id then 'user_mismatch'
+            -- Also where the purchase is paid: what to look at then is the keys, and no money of this mode came twice.
+            when p_livemode is distinct from v_purchase.livemode then 'livemode_mismatch'
             -- What was credited stands: one payment too many is for an operator to give back.
             when v_purchase.status = 'paid' then 'second_payment'
             when p_tier is distinct from v_purchase.tier then 'tier_mismatch'
-            when p_livemode is distinct from v_purchase.livemode then 'livemode_mismatch'
             when p_currency is distinct from v_purchase.currency then 'currency_mismatch'
             when p_amount_minor is distinct from v_purchase.price_minor then 'amount_mismatch'
         end;
@@ -4129,10 +4132,13 @@ as $$ select 4 $$;
 
 alter table public.document_metadata
 add column if not exists source_identity text,
-add column if not exists indexing_run bigint not null default 0;
+add column if not exists indexing_run bigint not null default 0,
+add column if not exists title_is_given boolean not null default false;
 comment on column public.document_metadata.source_identity is 'What stays when a file is renamed: its inode, say.';
 comment on column public.document_metadata.indexing_run is
 'Counts the attempts at indexing; only the latest may store, so that a worker that was thought dead changes nothing.';
+comment on column public.document_metadata.title_is_given is
+'A person named it; every other title is that of the content, or made of the file''s name, and follows them.';
 
 alter table public.document_rows
 add column if not exists table_name text;
@@ -4147,6 +4153,25 @@ add column if not exists error_at timestamptz;
 comment on column public.rag_pipeline_state.source_state is
 'Where the source goes on; written only in the transaction that queues what was found.';
 comment on column public.rag_pipeline_state.error_message is 'Why the last look at the source failed, for an operator; null = it did not.';
+
+create or replace function private.readable_name(p_file_name text) returns text
+language sql immutable
+set search_path = ''
+as $$
+    select case
+        when s.stem = '' then p_file_name
+        -- Who writes spaces wrote the name for people.
+        when s.stem ~ '\s' then s.stem
+        -- 2026-11-03 stays a date.
+        else upper(left(w.words, 1)) || substr(w.words, 2)
+    end
+    from (select btrim(regexp_replace(p_file_name, '(.)\.[A-Za-z][A-Za-z0-9]{0,4}$', '\1')) as stem) as s
+    cross join lateral (
+        select coalesce(nullif(btrim(regexp_replace(s.stem, '(?<![0-9])[-_]+|[-_]+(?![0-9])', ' ', 'g')), ''), s.stem) as words
+    ) as w;
+$$;
+comment on function private.readable_name(text) is
+'What a document is called that has no title: its file''s name without the extension, as words.';
 
 -- One look at a source, applied: documents added, changed, renamed and removed, their jobs queued, and only with them the
 -- state from which the next look goes on.
@@ -4202,7 +4227,11 @@ begin
       );
 
     update public.document_metadata as m set
-        title = case when m.title is not distinct from m.file_name or m.title is null then f.name else m.title end,
+        title = case
+            when m.title_is_given then m.title
+            when m.title is null or m.title in (m.file_name, private.readable_name(m.file_name)) then private.readable_name(f.name)
+            else m.title
+        end,
         file_name = f.name, url = f.url, mime_type = coalesce(f.mime_type, m.mime_type), size_bytes = f.size_bytes,
         fingerprint = f.fingerprint, source_identity = f.identity, source_modified_at = f.modified_at, updated_at = now()
     from jsonb_to_recordset(p_files) as f (
@@ -4219,7 +4248,7 @@ begin
             id, title, url, source, pipeline_id, source_key, file_name, mime_type, size_bytes, fingerprint, source_identity,
             source_modified_at, status
         )
-        select gen_random_uuid()::text, f.name, f.url, p_pipeline_type, p_pipeline_id, f.key, f.name, f.mime_type, f.size_bytes,
+        select gen_random_uuid()::text, private.readable_name(f.name), f.url, p_pipeline_type, p_pipeline_id, f.key, f.name, f.mime_type, f.size_bytes,
             f.fingerprint, f.identity, f.modified_at, 'pending'
         from jsonb_to_recordset(p_files) as f (
             key text, name text, mime_type text, size_bytes bigint, modified_at timestamptz, fingerprint text, url text, identity text
@@ -4265,8 +4294,9 @@ $$;
 comment on function public.record_source_failure(text, text, text, text) is
 'Notes why a look at the source failed; documents and the state to go on from stay as they are.';
 
-create or replace function public.begin_document_indexing(p_document_id text) returns table (
-    run bigint, owner_id uuid, title text, url text, source text, pipeline_id text, source_key text, file_name text,
+select private.drop_functions('begin_document_indexing');
+create function public.begin_document_indexing(p_document_id text) returns table (
+    run bigint, owner_id uuid, title text, title_is_given boolean, url text, source text, pipeline_id text, source_key text, file_name text,
     mime_type text, content_hash text, index_version text, status text, attempts integer, upload_storage text, upload_path text
 )
 language plpgsql
@@ -4282,14 +4312,16 @@ begin
         where m.id = p_document_id
         returning m.*
     )
-    select b.indexing_run, b.owner_id, b.title, b.url, b.source, b.pipeline_id, b.source_key, b.file_name, b.mime_type,
-        b.content_hash, b.index_version, v_status, b.attempts, u.storage, u.storage_path
+    select b.indexing_run, b.owner_id,
+        case when b.title_is_given then b.title else coalesce(private.readable_name(b.file_name), b.title) end, b.title_is_given, b.url,
+        b.source, b.pipeline_id, b.source_key, b.file_name, b.mime_type, b.content_hash, b.index_version, v_status, b.attempts, u.storage, u.storage_path
     from begun as b
     left join public.uploads as u on u.document_id = b.id;
 end;
 $$;
 comment on function public.begin_document_indexing(text) is
-'Marks a document as being indexed and says what is known of it; no row: there is no such document any more.';
+'Marks a document as being indexed and says what is known of it; its title is the one a person gave, else its file''s name as words. '
+'No row: there is no such document any more.';
 
 -- A newer job may wait already (the file changed while it was indexed): then the document is not finished.
 create or replace function private.settled_status(p_document_id text, p_status text) returns text
@@ -4303,7 +4335,8 @@ as $$
 $$;
 comment on function private.settled_status(text, text) is 'The status after a job: pending where another one already waits.';
 
-create or replace function public.begin_document_replacement(p_document_id text, p_run bigint, p_space_ids integer[])
+select private.drop_functions('begin_document_replacement');
+create function public.begin_document_replacement(p_document_id text, p_run bigint, p_space_ids integer[], p_title text)
 returns table (owner_id uuid, title text, url text)
 language plpgsql
 set search_path = ''
@@ -4316,9 +4349,10 @@ declare
 begin
     -- The lock makes owner and title those of the moment in which the chunks become visible.
     return query
-    select m.owner_id, m.title, m.url from public.document_metadata as m
+    update public.document_metadata as m set
+        title = case when m.title_is_given then m.title else coalesce(p_title, private.readable_name(m.file_name), m.title) end
     where m.id = p_document_id and m.indexing_run = p_run
-    for update;
+    returning m.owner_id, m.title, m.url;
     if not found then
         return;
     end if;
@@ -4328,9 +4362,9 @@ begin
     delete from public.document_rows as r where r.dataset_id = p_document_id;
 end;
 $$;
-comment on function public.begin_document_replacement(text, bigint, integer[]) is
-'First step of storing a document: locks it and takes its chunks of these spaces and its rows away. The caller adds the new ones in the same '
-'transaction. No row: the document was deleted, or a later attempt at it has begun, and nothing may be stored.';
+comment on function public.begin_document_replacement(text, bigint, integer[], text) is
+'First step of storing a document: locks it, names it p_title (null: as its file) unless a person did, and takes its chunks of these spaces and '
+'its rows away. The caller adds the new ones in the same transaction. No row: the document was deleted, or a later attempt at it has begun, and nothing may be stored.';
 
 create or replace function public.finish_document_indexing(
     p_document_id text, p_run bigint, p_status text, p_code text, p_message text, p_content_hash text, p_index_version text,
@@ -4460,8 +4494,9 @@ $$;
 comment on function public.enqueue_forgotten_documents(text, integer) is
 'Queues what is unfinished and has no job: the queue was emptied by hand, say. Returns how many.';
 
-create or replace function public.enqueue_outdated_documents(
-    p_pipeline_id text, p_space_id integer, p_index_version text, p_limit integer
+select private.drop_functions('enqueue_outdated_documents');
+create function public.enqueue_outdated_documents(
+    p_pipeline_id text, p_space_id integer, p_index_version text, p_sight text, p_limit integer
 ) returns integer
 language sql
 set search_path = ''
@@ -4473,7 +4508,11 @@ as $$
           and m.status in ('indexed', 'not_indexed')
           and (
               -- Rows of earlier versions whose file is unknown have but their chunks, which may get other vectors.
-              ((m.pipeline_id is not null or m.source = 'upload') and m.index_version is distinct from p_index_version)
+              ((m.pipeline_id is not null or m.source = 'upload') and (
+                  m.index_version is null or split_part(m.index_version, '+', 1) <> p_index_version
+                  -- Pictures that nobody could read; who sees nothing leaves them alone.
+                  or (m.error_code = 'needs_vision' and p_sight <> '' and m.index_version <> p_index_version || '+' || p_sight)
+              ))
               or (
                   exists (select from public.documents as d where d.document_id = m.id)
                   and not exists (
@@ -4488,8 +4527,9 @@ as $$
         limit p_limit
     ) as enqueued;
 $$;
-comment on function public.enqueue_outdated_documents(text, integer, text, integer) is
-'Queues, behind everything else, documents that were indexed in another way or have no chunks in the space. Returns how many.';
+comment on function public.enqueue_outdated_documents(text, integer, text, text, integer) is
+'Queues, behind everything else, documents that were indexed in another way or have no chunks in the space, and pictures nobody could read that '
+'were not tried with p_sight (the vision model and OCR of the caller; empty: none). Returns how many.';
 
 create or replace function public.count_documents_outside_space(p_space_id integer) returns integer
 language sql stable
@@ -4509,6 +4549,27 @@ $$;
 comment on function public.count_documents_outside_space(integer) is
 'How many documents would be lost to search if the space became the active one now.';
 
+create or replace function public.refresh_document_statistics() returns boolean
+language plpgsql
+set search_path = ''
+as $$
+declare
+    v_stored constant double precision := (select coalesce(sum(m.chunk_count), 0) from public.document_metadata as m);
+    v_counted constant double precision := (
+        select greatest(c.reltuples, 0) from pg_catalog.pg_class as c where c.oid = 'public.documents'::regclass
+    );
+begin
+    if v_stored <= 1.2 * v_counted + 100 or not pg_try_advisory_xact_lock(hashtext('public.documents statistics')) then
+        return false;
+    end if;
+    analyze public.documents;
+    return true;
+end;
+$$;
+comment on function public.refresh_document_statistics() is
+'Counts words and chunks anew where far more are stored than were counted: search weighs words by it, and a first bulk load would else go '
+'uncounted until autovacuum comes. Returns whether it did.';
+
 do $$
 declare
     v_function regprocedure;
@@ -4519,7 +4580,7 @@ begin
             'apply_source_listing', 'record_source_failure', 'begin_document_indexing', 'begin_document_replacement',
             'finish_document_indexing', 'finish_document_unchanged', 'record_document_failure', 'requeue_lost_jobs',
             'enqueue_forgotten_documents', 'enqueue_outdated_documents', 'count_documents_outside_space',
-            'settled_status'
+            'settled_status', 'readable_name', 'refresh_document_statistics'
         )
     loop
         execute format('revoke all on function %s from public, anon, authenticated, service_role', v_function);
@@ -4549,8 +4610,8 @@ insert into private.applied_scripts (name, checksum) values
     ('21-chat-conversations.sql', '5b0447a4528093188fbd933c1280acc2ec0e158c02a801b3fdf36e4970456d83'),
     ('22-knowledge.sql', '7c1761ff135fddc25192e5b085c27fe4faa7717b872b295bea6360176ec4552d'),
     ('23-access.sql', '77df70460beb9adb56c789be07739d075ae46db2d395184a9a7124cc3c39e73b'),
-    ('24-billing.sql', '5cb37d06739b27b67483bd32e110668de6068bfffc0ea47dd72d61caba1bb7ec'),
+    ('24-billing.sql', '0323de6220fff0fe652271f25aed294c25ea20319d71d33f24c18310f7451ff6'),
     ('25-applied-scripts.sql', 'f0a7b2d7bdc65e9df8e860f9ac5befc1c508efd75ebc092c0601616320adc8e9'),
     ('26-queue.sql', '4781d04a9318f0bd038fd6b040a73bb9c2d2e8dc1e9fcc989e6c4706374f572a'),
     ('27-knowledge-search.sql', '6c4109e8de984b90edec52de361ef5ce6fe1f22361cb404331f30228291a0ed4'),
-    ('28-ingestion.sql', '93abbd65a091929322db842c17fb06590f302ba839d8439b98953db01927882f');
+    ('28-ingestion.sql', '8b222c09f74a62156d503d770056089c56cd6827ef083f1a7864ee17489bc44d');

@@ -24,6 +24,7 @@ from rag_pipeline.sources.source import FetchedFile, FileError, FileUnsupported,
 from rag_pipeline.spaces import EmbeddingSpaces, Target
 from rag_pipeline.store import IndexedContent, replace_document
 from rag_pipeline.stored_chunks import embed_stored_chunks
+from rag_pipeline.titles import title_of
 from rag_pipeline.uploads import UploadStore
 
 log = structlog.stdlib.get_logger(__name__)
@@ -83,6 +84,7 @@ class Ingestor:
         spaces: EmbeddingSpaces,
         settings: Settings,
         index_version: str,
+        sight: str,
     ) -> None:
         self._database = database
         self._source = source
@@ -92,6 +94,7 @@ class Ingestor:
         self._spaces = spaces
         self._settings = settings
         self._index_version = index_version
+        self._sight = sight
 
     async def index(self, document_id: str, *, interruptions: int = 0) -> Outcome:
         """Bring one document up to date. Raises only what a database that is away raises."""
@@ -130,7 +133,9 @@ class Ingestor:
             extraction = await self._extractor.extract(
                 fetched.content, file_name=fetched.name, mime_type=fetched.mime_type or document.mime_type
             )
-            chunks = await self._chunks_of(extraction, extraction.title or document.title or fetched.name)
+            title = title_of(extraction)
+            name = document.title or fetched.name
+            chunks = await self._chunks_of(extraction, name if document.title_is_given else title or name)
             if not chunks and not extraction.tables:
                 raise ExtractionError("empty", "The file holds no text.")
         except ExtractionError as error:
@@ -141,6 +146,7 @@ class Ingestor:
         indexed = IndexedContent(
             content_hash=content_hash,
             index_version=self._index_version,
+            title=title,
             mime_type=extraction.mime_type,
             size_bytes=len(fetched.content),
             chunks=chunks,
@@ -195,7 +201,10 @@ class Ingestor:
         targets = await self._spaces.targets()
         async with self._database.transaction() as connection:
             spaces = [target.space_id for target in targets]
-            if await queries.begin_replacement(connection, document_id, run=document.run, space_ids=spaces) is None:
+            begun = await queries.begin_replacement(
+                connection, document_id, run=document.run, space_ids=spaces, title=None
+            )
+            if begun is None:
                 return Outcome("gone")
             await queries.finish_document(
                 connection,
@@ -205,7 +214,7 @@ class Ingestor:
                 code=reason.code,
                 message=reason.message,
                 content_hash=content_hash,
-                index_version=self._index_version,
+                index_version=self._version_of(reason),
                 mime_type=fetched.mime_type,
                 size_bytes=len(fetched.content),
                 schema=None,
@@ -213,6 +222,12 @@ class Ingestor:
                 page_count=None,
             )
         return Outcome("not_indexed", reason.code)
+
+    def _version_of(self, reason: ExtractionError) -> str:
+        """What could not be seen says with what it was tried: another sight looks at it again."""
+        if reason.code == "needs_vision" and self._sight:
+            return f"{self._index_version}+{self._sight}"
+        return self._index_version
 
     async def _fail(self, document_id: str, document: BegunDocument, failure: _Failure, error: Exception) -> Outcome:
         retry_seconds = await self._retry_seconds(failure, document.attempts)

@@ -2,7 +2,7 @@
 
 import asyncio
 import contextlib
-from uuid import uuid4
+from uuid import UUID, uuid4
 
 import structlog
 
@@ -15,14 +15,17 @@ ASK_AGAIN_SECONDS = 0.2
 
 
 class Lease:
-    """Taken and renewed by `keep`, which runs beside the work; `is_held` says whether the work may go on."""
+    """Taken and renewed by `keep`, which runs beside the work; `is_held` says whether the work may go on.
 
-    def __init__(self, database: Database, *, name: str, seconds: float) -> None:
+    Those who give the same `holder` hold it together.
+    """
+
+    def __init__(self, database: Database, *, name: str, seconds: float, holder: UUID | None = None) -> None:
         self._database = database
         self._name = name
         self._seconds = seconds
         self._held_until = 0.0
-        self.holder = uuid4()
+        self.holder = holder or uuid4()
 
     @property
     def is_held(self) -> bool:

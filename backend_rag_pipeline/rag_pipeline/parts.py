@@ -12,9 +12,10 @@ from rag_pipeline.chunking.chunker import chunk_document, chunk_settings
 from rag_pipeline.chunking.model import CHUNKER_VERSION, Chunk
 from rag_pipeline.database import Database, open_database
 from rag_pipeline.embeddings import open_embedder
-from rag_pipeline.extractors.extractor import EXTRACTOR_VERSION, open_extractor
+from rag_pipeline.extractors.extractor import EXTRACTOR_VERSION, open_extractor, sight
 from rag_pipeline.extractors.model import Extraction
 from rag_pipeline.ingest import Ingestor
+from rag_pipeline.model_turn import ModelTurn
 from rag_pipeline.progress import Board
 from rag_pipeline.queue import make_queue
 from rag_pipeline.settings import Settings
@@ -38,6 +39,8 @@ class Parts:
     worker: QueueWorker
     queues: list[str]
     index_version: str
+    sight: str
+    model_turn: ModelTurn
     board: Board
 
 
@@ -72,7 +75,7 @@ async def open_parts(settings: Settings, board: Board) -> AsyncGenerator[Parts]:
             "postgres": PostgresUploads(database),
             "supabase": SupabaseUploads(client, settings=settings),
         }
-        version = index_version(settings)
+        version, seeing = index_version(settings), sight(settings)
         ingestor = Ingestor(
             database,
             source=source,
@@ -82,6 +85,7 @@ async def open_parts(settings: Settings, board: Board) -> AsyncGenerator[Parts]:
             spaces=spaces,
             settings=settings,
             index_version=version,
+            sight=seeing,
         )
 
         async def index(document_id: str, interruptions: int) -> None:
@@ -101,5 +105,7 @@ async def open_parts(settings: Settings, board: Board) -> AsyncGenerator[Parts]:
             worker=QueueWorker(make_queue(settings, index), database, queues=queues, settings=settings),
             queues=queues,
             index_version=version,
+            sight=seeing,
+            model_turn=ModelTurn(database, settings),
             board=board,
         )

@@ -19,6 +19,7 @@ class BegunDocument:
     run: int
     owner_id: UUID | None
     title: str | None
+    title_is_given: bool
     url: str | None
     source: str
     pipeline_id: str | None
@@ -103,11 +104,11 @@ async def spaces_holding(connection: Connection, document_id: str, content_hash:
 
 
 async def begin_replacement(
-    connection: Connection, document_id: str, *, run: int, space_ids: Sequence[int]
+    connection: Connection, document_id: str, *, run: int, space_ids: Sequence[int], title: str | None
 ) -> dict[str, Any] | None:
-    """Owner, title and url under the document's lock; None: nothing may be stored."""
+    """Owner, title and url under the document's lock; None: nothing may be stored. `title`: that of the content."""
     found = await connection.execute(
-        "select * from public.begin_document_replacement(%s, %s, %s)", [document_id, run, list(space_ids)]
+        "select * from public.begin_document_replacement(%s, %s, %s, %s)", [document_id, run, list(space_ids), title]
     )
     return await found.fetchone()
 
@@ -269,12 +270,12 @@ async def enqueue_forgotten(connection: Connection, pipeline_id: str, *, limit: 
 
 
 async def enqueue_outdated(
-    connection: Connection, pipeline_id: str, *, space_id: int, index_version: str, limit: int
+    connection: Connection, pipeline_id: str, *, space_id: int, index_version: str, sight: str, limit: int
 ) -> int:
     return await _value(
         connection,
-        "select public.enqueue_outdated_documents(%s, %s, %s, %s)",
-        [pipeline_id, space_id, index_version, limit],
+        "select public.enqueue_outdated_documents(%s, %s, %s, %s, %s)",
+        [pipeline_id, space_id, index_version, sight, limit],
     )
 
 
@@ -300,3 +301,7 @@ async def activate_space(connection: Connection, space_id: int) -> None:
 
 async def drop_inactive_chunks(connection: Connection, *, limit: int) -> int:
     return await _value(connection, "select public.drop_inactive_chunks(%s)", [limit])
+
+
+async def refresh_statistics(connection: Connection) -> bool:
+    return await _value(connection, "select public.refresh_document_statistics()", [])

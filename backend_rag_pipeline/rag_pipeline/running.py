@@ -13,6 +13,7 @@ import structlog
 from rag_pipeline import queries
 from rag_pipeline.database import is_passing_failure
 from rag_pipeline.health import heartbeat_file, write_heartbeat
+from rag_pipeline.model_turn import AnotherModelAtWork
 from rag_pipeline.parts import Parts, open_parts
 from rag_pipeline.progress import Board, Tally
 from rag_pipeline.settings import Settings
@@ -24,6 +25,7 @@ log = structlog.stdlib.get_logger(__name__)
 OK, FAILED, MISCONFIGURED, UNAUTHENTICATED = 0, 1, 2, 3
 BOARD_SECONDS = 1.0
 KEEP_UP_SECONDS = 60.0
+STATISTICS_SECONDS_MAX = 300.0
 
 
 @dataclass
@@ -48,6 +50,10 @@ async def run(settings: Settings, board: Board) -> Run:
         board.tally.errors += 1
         log.error("source_failed", code=error.code, reason=str(error))
         result.status = _status_of(error)
+    except AnotherModelAtWork as error:
+        board.tally.errors += 1
+        log.error("another_embedding_model_at_work", reason=str(error))
+        result.status = MISCONFIGURED
     except Exception as error:
         board.tally.errors += 1
         reason = "database_unavailable" if is_passing_failure(error) else "failed"
@@ -86,26 +92,40 @@ async def _continuously(parts: Parts, stop: asyncio.Event) -> None:
         await parts.worker.look_after_jobs(pipeline_id)
 
     async def keep_up() -> None:
-        await parts.spaces.keep_up(pipeline_id, parts.index_version)
+        if parts.model_turn.is_ours:
+            await parts.spaces.keep_up(pipeline_id, parts.index_version, parts.sight)
+            await _refresh_statistics(parts)
+
+    async def index() -> None:
+        await parts.model_turn.begin(stop)
+        async with parts.model_turn.kept():
+            await _all_or_none(
+                stop, parts.worker.run(stop), every(KEEP_UP_SECONDS, keep_up, stop, name="embedding_spaces")
+            )
 
     heartbeat_seconds = settings.rag_worker_heartbeat_seconds
     await _all_or_none(
         stop,
-        parts.worker.run(stop),
+        index(),
         parts.synchroniser.run(stop),
         every(heartbeat_seconds, look_after_jobs, stop, name="jobs"),
         every(heartbeat_seconds, beat, stop, name="heartbeat"),
-        every(KEEP_UP_SECONDS, keep_up, stop, name="embedding_spaces"),
         every(BOARD_SECONDS, _refresh(parts), stop, name="progress"),
     )
     log.info("worker_stopped", pipeline_id=pipeline_id)
 
 
 async def _once(parts: Parts, stop: asyncio.Event) -> None:
-    pipeline_id = parts.settings.rag_pipeline_id
-    look = await parts.synchroniser.once()
-    parts.board.tally.files_deleted += look.applied.removed
-    await parts.worker.look_after_jobs(pipeline_id)
+    await parts.model_turn.begin_within_patience()
+    async with parts.model_turn.kept():
+        look = await parts.synchroniser.once()
+        parts.board.tally.files_deleted += look.applied.removed
+        await parts.worker.look_after_jobs(parts.settings.rag_pipeline_id)
+        await _work_off(parts, stop)
+    await _refresh_statistics(parts)
+
+
+async def _work_off(parts: Parts, stop: asyncio.Event) -> None:
     refreshing = asyncio.create_task(every(BOARD_SECONDS, _refresh(parts), stop, name="progress"))
     try:
         more = True
@@ -120,11 +140,20 @@ async def _once(parts: Parts, stop: asyncio.Event) -> None:
 
 async def _keep_up(parts: Parts) -> bool:
     try:
-        return await parts.spaces.keep_up(parts.settings.rag_pipeline_id, parts.index_version)
+        return await parts.spaces.keep_up(parts.settings.rag_pipeline_id, parts.index_version, parts.sight)
     except Exception as error:
         parts.board.tally.errors += 1
         log.warning("embedding_spaces_failed", exc_info=error)
         return False
+
+
+async def _refresh_statistics(parts: Parts) -> None:
+    try:
+        async with parts.database.transaction(more_seconds=STATISTICS_SECONDS_MAX) as connection:
+            if await queries.refresh_statistics(connection):
+                log.info("search_statistics_refreshed")
+    except Exception as error:
+        log.warning("search_statistics_failed", exc_info=error)
 
 
 def _refresh(parts: Parts) -> Any:

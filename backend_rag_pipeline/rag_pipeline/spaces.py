@@ -97,12 +97,12 @@ class EmbeddingSpaces:
         log.warning("serving_model_away", model=space.model)
         return None
 
-    async def keep_up(self, pipeline_id: str, index_version: str) -> bool:
+    async def keep_up(self, pipeline_id: str, index_version: str, sight: str) -> bool:
         """Queue what is indexed in another way; switch over once nothing is missing. True: there is more to do."""
         own = await self._own_space_id()
         async with self._database.transaction() as connection:
             queued = await queries.enqueue_outdated(
-                connection, pipeline_id, space_id=own, index_version=index_version, limit=ENQUEUE_LIMIT
+                connection, pipeline_id, space_id=own, index_version=index_version, sight=sight, limit=ENQUEUE_LIMIT
             )
         if queued:
             log.info("documents_queued_again", documents=queued)

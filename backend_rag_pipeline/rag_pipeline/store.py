@@ -30,6 +30,7 @@ class IndexedContent:
 
     content_hash: str
     index_version: str
+    title: str | None
     mime_type: str
     size_bytes: int
     chunks: Sequence[Chunk]
@@ -41,8 +42,11 @@ class IndexedContent:
 async def replace_document(database: Database, document_id: str, *, run: int, indexed: IndexedContent) -> bool:
     """Store all of it or nothing. False: the document was deleted, or a later attempt has begun."""
     more_seconds = SECONDS_PER_CHUNK_MAX * len(indexed.chunks) * len(indexed.vectors)
+    title = None if indexed.title is None else storable(indexed.title)
     async with database.transaction(more_seconds=more_seconds) as connection:
-        document = await queries.begin_replacement(connection, document_id, run=run, space_ids=list(indexed.vectors))
+        document = await queries.begin_replacement(
+            connection, document_id, run=run, space_ids=list(indexed.vectors), title=title
+        )
         if document is None:
             return False
         for space_id, vectors in indexed.vectors.items():

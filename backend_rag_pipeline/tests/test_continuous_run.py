@@ -31,7 +31,7 @@ async def test_new_changed_renamed_and_deleted_files_are_followed(world: World) 
     await world.until_status("sub/pears.md", "indexed")
     renamed = await world.documents()
     assert list(renamed) == ["sub/pears.md"]
-    assert (renamed["sub/pears.md"]["id"], renamed["sub/pears.md"]["title"]) == (document_id, "pears.md")
+    assert (renamed["sub/pears.md"]["id"], renamed["sub/pears.md"]["title"]) == (document_id, "Pears")
     assert world.embeddings.documents() == []
 
     (world.folder / "sub" / "pears.md").unlink()

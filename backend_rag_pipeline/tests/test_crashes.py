@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 import pytest
-from rag_support.embedding_service import EmbeddingService
+from rag_support.embedding_server import EmbeddingServer
 from rag_support.world import World
 
 from local_stack.postgres.cluster import remove_cluster, start_cluster
@@ -46,7 +46,7 @@ async def test_a_worker_killed_at_random_points_leaves_exactly_the_old_or_the_ne
     assert all(len(texts) > 1 for texts in before.values())
     moments = random.Random(20)  # noqa: S311 - the same moments again when it fails
     # Storing and embedding take about as long as everything else, so that all of it is hit.
-    world.embeddings.delay_seconds = 0.1
+    world.embeddings.latency_seconds = 0.1
     await world.fetch(SLOW_STORE)
     unfinished = 0
     for attempt in range(1, KILLS + 1):
@@ -125,7 +125,7 @@ async def test_three_workers_index_each_of_two_hundred_files_exactly_once(world:
 
 
 async def test_a_database_that_restarts_in_mid_document_loses_nothing(
-    embeddings: EmbeddingService, tmp_path: Path, tmp_path_factory: pytest.TempPathFactory
+    embeddings: EmbeddingServer, tmp_path: Path, tmp_path_factory: pytest.TempPathFactory
 ) -> None:
     directory = tmp_path_factory.mktemp("restarting")
     (port,) = free_ports(1)

@@ -83,3 +83,31 @@ async def test_chunks_of_an_earlier_version_get_vectors_of_the_model_in_use(worl
     world.embeddings.forget()
     await world.single()
     assert world.embeddings.documents() == []
+
+
+async def test_workers_of_two_models_never_take_over_from_each_other(world: World) -> None:
+    world.write("0.md", "File 0.")
+    first = world.start_worker()
+    await world.until_status("0.md", "indexed")
+    # Once is refused, for good waits.
+    status, report, log = await world.single(EMBEDDING_MODEL_CHOICE="better-model")
+    assert (status, report["errors"]) == (2, 1)
+    assert "another EMBEDDING_MODEL_CHOICE" in log
+    second = world.start_worker(EMBEDDING_MODEL_CHOICE="better-model", RAG_HEARTBEAT_FILE=str(world.logs / "second"))
+
+    async def waits() -> bool:
+        return "another_embedding_model_at_work" in world.log_text() and (world.logs / "second").exists()
+
+    await world.until(waits, "the second worker says why it does nothing, and is alive")
+    world.write("1.md", "File 1.")
+    await world.until_status("1.md", "indexed")
+    assert await spaces(world) == {"test-model": True}
+    # The other model's turn comes when the last worker of this one has ended.
+    world.kill(first)
+
+    async def taken_over() -> bool:
+        return (await spaces(world)).get("better-model", False) and await chunks_of(world, "test-model") == 0
+
+    await world.until(taken_over, "the new model serves")
+    assert await chunks_of(world, "better-model") == 2
+    assert second.poll() is None

@@ -7,7 +7,7 @@ from contextlib import asynccontextmanager
 
 import httpx
 import pytest
-from embedding_server import EmbeddingServer, Fault, FaultKind, run_embedding_server, vector_of
+from rag_support.embedding_server import EmbeddingServer, Fault, FaultKind, run_embedding_server, vector_of
 
 from rag_pipeline.embeddings.client import EmbeddingClient
 from rag_pipeline.embeddings.embedder import BATCH_MAX_CHARACTERS, Embedder
@@ -161,7 +161,7 @@ async def test_another_dimension_is_refused(server: EmbeddingServer) -> None:
     async with embedder_for(server) as embedder:
         await embedder.dimensions()
         server.every_answer = Fault("wrong_dimension")
-        with pytest.raises(EmbeddingRefused, match="9 numbers instead of 8") as refusal:
+        with pytest.raises(EmbeddingRefused, match="17 numbers instead of 16") as refusal:
             await embedder.embed(["a"])
     assert refusal.value.text_index is None
 
@@ -204,7 +204,7 @@ async def test_a_wrong_configuration_is_refused_at_once(server: EmbeddingServer,
 async def test_the_key_is_sent(server: EmbeddingServer) -> None:
     server.api_key = "right"
     async with embedder_for(server, api_key="right") as embedder:
-        assert await embedder.dimensions() == 8
+        assert await embedder.dimensions() == server.dimensions
     async with embedder_for(server, api_key="wrong") as embedder:
         with pytest.raises(EmbeddingRefused, match="key"):
             await embedder.dimensions()

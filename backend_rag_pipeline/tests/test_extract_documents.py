@@ -14,9 +14,9 @@ from made_files import (
 )
 
 from rag_pipeline.extractors.dispatch import extract_file
+from rag_pipeline.extractors.language_data import has_ocr
 from rag_pipeline.extractors.limits import ExtractionLimits
 from rag_pipeline.extractors.model import Extraction, ExtractionError
-from rag_pipeline.extractors.ocr import has_ocr
 
 needs_ocr = pytest.mark.skipif(not has_ocr(()), reason="tesseract's language data is not installed")
 WORDS = "The quick brown fox jumps over the lazy dog."

@@ -1,15 +1,11 @@
 """Files that break their reader, and what keeps that from breaking anything else."""
 
 import asyncio
-import base64
-import json
 import os
 import signal
 import struct
-import threading
 import zlib
-from collections.abc import AsyncGenerator, Generator
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from collections.abc import AsyncGenerator
 from io import BytesIO
 from pathlib import Path
 from typing import Any
@@ -17,6 +13,7 @@ from typing import Any
 import pytest
 from made_files import make_docx, make_image, make_pdf, make_xlsx, make_zip, with_part
 from PIL import Image
+from rag_support.vision_service import VisionService
 
 from rag_pipeline.extractors.extractor import Extractor, VisionSettings, create_extractor
 from rag_pipeline.extractors.limits import ExtractionLimits
@@ -216,44 +213,12 @@ async def test_damaged_files_end_in_a_clear_state(extractor: Extractor, make: An
     assert await text_of(extractor, b"alive") == "alive"
 
 
-class Vision(BaseHTTPRequestHandler):
-    """A vision model that says how large the picture is that it was shown."""
-
-    status = 200
-    requests: list[dict[str, Any]]
-
-    def do_POST(self) -> None:
-        body = json.loads(self.rfile.read(int(self.headers["Content-Length"])))
-        type(self).requests.append({"path": self.path, "key": self.headers["Authorization"], **body})
-        url = body["messages"][0]["content"][1]["image_url"]["url"]
-        with Image.open(BytesIO(base64.b64decode(url.partition(",")[2]))) as image:
-            answer = f"A picture of {image.width} by {image.height} pixels.\x00"
-        reply = json.dumps({"choices": [{"message": {"content": answer}}]}).encode()
-        self.send_response(type(self).status)
-        self.send_header("Content-Length", str(len(reply)))
-        self.end_headers()
-        self.wfile.write(reply)
-
-    def log_message(self, format: str, *args: object) -> None:
-        """Silent."""
+def seeing(vision: VisionService) -> VisionSettings:
+    return VisionSettings(base_url=vision.url, api_key="key", model="sees", timeout_seconds=5)
 
 
-@pytest.fixture
-def vision() -> Generator[tuple[VisionSettings, type[Vision]]]:
-    handler = type("OwnVision", (Vision,), {"requests": [], "status": 200})
-    server = ThreadingHTTPServer(("127.0.0.1", 0), handler)
-    thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.02})
-    thread.start()
-    url = f"http://127.0.0.1:{server.server_address[1]}/v1"
-    yield VisionSettings(base_url=url, api_key="key", model="sees", timeout_seconds=5), handler
-    server.shutdown()
-    server.server_close()
-    thread.join()
-
-
-async def test_a_picture_is_described_by_the_vision_model(vision: tuple[VisionSettings, type[Vision]]) -> None:
-    options, handler = vision
-    async with create_extractor(LIMITS, processes=1, vision=options) as extractor:
+async def test_a_picture_is_described_by_the_vision_model(vision: VisionService) -> None:
+    async with create_extractor(LIMITS, processes=1, vision=seeing(vision)) as extractor:
         found = await extractor.extract(make_image("words", "TIFF"), file_name="a.tiff", mime_type=None)
         assert found.pages[0].text == "A picture of 900 by 200 pixels."
         assert found.mime_type == "image/tiff"
@@ -262,9 +227,9 @@ async def test_a_picture_is_described_by_the_vision_model(vision: tuple[VisionSe
         assert "2048 by 41" in await text_of(extractor, large.getvalue())
         assert (await failure_of(extractor, make_image("x")[:300])).code == "unreadable"
         assert await text_of(extractor, b"text needs no model") == "text needs no model"
-    assert [request["model"] for request in handler.requests] == ["sees", "sees"]
-    assert handler.requests[0]["key"] == "Bearer key"
-    assert handler.requests[0]["path"] == "/v1/chat/completions"
+    assert [request["model"] for request in vision.requests] == ["sees", "sees"]
+    assert vision.requests[0]["key"] == "Bearer key"
+    assert vision.requests[0]["path"] == "/v1/chat/completions"
 
 
 @pytest.mark.parametrize(
@@ -272,11 +237,10 @@ async def test_a_picture_is_described_by_the_vision_model(vision: tuple[VisionSe
     [(500, "timed_out", False), (429, "timed_out", False), (401, "needs_vision", True)],
 )
 async def test_a_vision_model_that_fails_is_told(
-    vision: tuple[VisionSettings, type[Vision]], status: int, code: str, is_permanent: bool
+    vision: VisionService, status: int, code: str, is_permanent: bool
 ) -> None:
-    options, handler = vision
-    handler.status = status
-    async with create_extractor(LIMITS, processes=1, vision=options) as extractor:
+    vision.status = status
+    async with create_extractor(LIMITS, processes=1, vision=seeing(vision)) as extractor:
         failure = await failure_of(extractor, make_image("x"))
     assert (failure.code, failure.is_permanent) == (code, is_permanent)
 

@@ -1,6 +1,7 @@
 """What stands around the worker fails: each document says so, keeps what it had, and nothing half is stored."""
 
 import pytest
+from rag_support.embedding_server import Fault, FaultKind
 from rag_support.world import World
 
 TEXT = "Oranges ripen in winter."
@@ -23,7 +24,7 @@ $$
 
 async def test_while_the_model_is_away_documents_wait_and_none_is_given_up(world: World) -> None:
     world.write("fruit.md", TEXT)
-    world.embeddings.status = 500
+    world.embeddings.every_answer = Fault("500")
     world.start_worker(RAG_ATTEMPTS_MAX="2")
 
     async def tried_often() -> bool:
@@ -34,7 +35,7 @@ async def test_while_the_model_is_away_documents_wait_and_none_is_given_up(world
     document = await world.document("fruit.md")
     assert (document["error_code"], document["quarantined_at"]) == ("embedding_unavailable", None)
     assert await world.texts("fruit.md") == []
-    world.embeddings.status = 200
+    world.embeddings.every_answer = None
     document = await world.until_status("fruit.md", "indexed")
     assert (document["error_code"], document["error_message"], document["attempts"]) == (None, None, 0)
 
@@ -60,17 +61,17 @@ async def test_a_document_that_the_model_never_takes_is_left_alone_after_the_lim
     await world.until_status("bad.md", "indexed")
 
 
-@pytest.mark.parametrize("status", [401, 429, 500])
-async def test_a_failed_change_keeps_the_old_chunks(world: World, status: int) -> None:
+@pytest.mark.parametrize("status", ["401", "429", "500"])
+async def test_a_failed_change_keeps_the_old_chunks(world: World, status: FaultKind) -> None:
     world.write("fruit.md", TEXT)
     assert (await world.single())[0] == 0
     world.write("fruit.md", "Pears ripen in summer.", written_at=1_700_000_000)
-    world.embeddings.status = status
+    world.embeddings.every_answer = Fault(status)
     exit_status, report, _ = await world.single(EMBEDDING_DEADLINE_SECONDS="1")
     assert (exit_status, report["files_failed"]) == (1, 1)
     assert await world.texts("fruit.md") == [TEXT]
     assert (await world.document("fruit.md"))["status"] == "failed"
-    world.embeddings.status = 200
+    world.embeddings.every_answer = None
     assert await world.value("update queue.procrastinate_jobs set scheduled_at = null returning 1") == 1
     assert (await world.single())[0] == 0
     assert await world.texts("fruit.md") == ["Pears ripen in summer."]

@@ -8,7 +8,9 @@ import pty
 import subprocess
 import sys
 
-from rag_support.embedding_service import vector_of
+from made_files import make_image
+from rag_support.embedding_server import vector_of
+from rag_support.vision_service import VisionService
 from rag_support.world import SERVICE, World
 
 TEXT = "# Oranges\n\nOranges ripen in winter.\n\n# Apples\n\nApples ripen in autumn.\n"
@@ -89,6 +91,48 @@ async def test_a_deleted_file_is_gone_after_one_look(world: World) -> None:
         assert [row["content"] for row in found] == ["Something else."]
 
 
+async def test_a_document_is_called_by_its_own_title_else_by_its_file_and_so_are_its_passages(world: World) -> None:
+    world.write("annual_fruit-report.md", TEXT)
+    world.write("storing-and-selling.txt", "Apples keep in a cool cellar.")
+    assert (await world.single())[0] == 0
+    rows = await world.fetch(
+        """
+        select m.file_name, m.title, d.context, d.metadata ->> 'file_title' as file_title
+        from public.documents as d join public.document_metadata as m on m.id = d.document_id
+        """
+    )
+    found = {(row["file_name"], row["title"], row["context"].split(" \u203a ")[0], row["file_title"]) for row in rows}
+    assert found == {
+        ("annual_fruit-report.md", *["Oranges"] * 3),
+        ("storing-and-selling.txt", *["Storing and selling"] * 3),
+    }
+
+
+async def test_a_picture_nobody_could_see_is_looked_at_once_by_each_model_that_comes(
+    world: World, vision: VisionService
+) -> None:
+    world.write("picture.png", make_image("words"))
+    seeing = {"LLM_BASE_URL": vision.url, "LLM_API_KEY": "key"}
+    vision.status = 401
+    for _ in range(2):
+        assert (await world.single(VISION_LLM_CHOICE="refused", **seeing))[0] == 0
+    document = await world.document("picture.png")
+    assert (document["status"], document["error_code"]) == ("not_indexed", "needs_vision")
+    vision.status = 200
+    assert (await world.single(VISION_LLM_CHOICE="sees", **seeing))[0] == 0
+    assert await world.texts("picture.png") == ["A picture of 900 by 200 pixels."]
+    assert vision.models == ["refused", "sees"]
+    assert (await world.document("picture.png"))["error_code"] is None
+
+
+async def test_a_bulk_load_leaves_its_words_counted(world: World) -> None:
+    world.write("long.md", "".join(f"## Part {number}\n\nA common word.\n\n" for number in range(120)))
+    assert (await world.single(CHUNK_MODEL_TOKENS_MAX="40", CHUNK_OVERLAP_MODEL_TOKENS="0"))[0] == 0
+    chunks = await world.value("select count(*) from public.documents")
+    assert chunks > 100
+    assert await world.value("select chunks from private.weigh_words('common')") > chunks / 2
+
+
 async def test_a_broken_file_fails_the_run_and_not_the_others(world: World) -> None:
     world.write("broken.pdf", b"%PDF-1.7 and then nothing of the kind")
     world.write("fruit.md", TEXT)
@@ -133,6 +177,14 @@ async def test_a_wrong_setting_ends_with_2_and_names_it(world: World) -> None:
     assert (status, report) == (2, {})
     assert "EMBEDDING_BATCH_SIZE" in log
     assert "Traceback" not in log
+
+
+async def test_a_wrong_tokenizer_file_ends_with_2_and_says_which_setting(world: World) -> None:
+    for file in (world.write("tokenizer.json", "{}"), world.folder / "missing.json"):
+        status, report, log = await world.single(EMBEDDING_TOKENIZER_FILE=str(file))
+        assert (status, report) == (2, {})
+        assert "EMBEDDING_TOKENIZER_FILE" in log
+        assert "Traceback" not in log
 
 
 def run_at_a_terminal(environment: dict[str, str]) -> tuple[int, bytes, str]:

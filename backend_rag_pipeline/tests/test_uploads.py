@@ -64,8 +64,9 @@ async def upload(world: World, document_id: str, owner: UUID, *, path: str | Non
     async with world.database.connect() as connection, connection.transaction():
         await connection.execute(
             """
-            insert into public.document_metadata (id, title, file_name, mime_type, owner_id, source, status)
-            values ($1, 'My note', 'note.md', 'text/markdown', $2, 'upload', 'pending')
+            insert into public.document_metadata (
+                id, title, title_is_given, file_name, mime_type, owner_id, source, status
+            ) values ($1, 'My note', true, 'note.md', 'text/markdown', $2, 'upload', 'pending')
             """,
             document_id,
             owner,
@@ -93,6 +94,8 @@ async def test_an_upload_is_indexed_for_its_owner_alone(world: World) -> None:
     (chunk,) = await world.fetch("select * from public.documents where document_id = 'note'")
     assert chunk["owner_id"] == owner
     assert "My own note" in chunk["content"]
+    # A person named it so.
+    assert chunk["context"].startswith("My note")
     document = await world.document("note")
     assert (document["status"], document["title"]) == ("indexed", "My note")
 

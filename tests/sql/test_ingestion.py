@@ -87,7 +87,7 @@ async def test_a_listing_queues_what_is_new_together_with_the_state_that_follows
         assert counts == (2, 0, 0, 0)
         found = await documents(connection)
         assert {key: row["status"] for key, row in found.items()} == {"a.md": "pending", "sub/b.md": "pending"}
-        assert found["sub/b.md"]["title"] == "b.md"
+        assert found["sub/b.md"]["title"] == "B"
         assert [status for _, status in await jobs(connection)] == ["todo", "todo"]
         state = await connection.fetchval("select source_state from public.rag_pipeline_state")
         assert json.loads(state) == {"page": 7}
@@ -127,7 +127,7 @@ async def test_a_rename_keeps_the_document_and_queues_nothing(database: Database
         assert await apply(connection, holder, [moved], renames=[("a.md", "sub/c.md")]) == (0, 0, 1, 0)
         found = await documents(connection)
         assert list(found) == ["sub/c.md"]
-        assert (found["sub/c.md"]["id"], found["sub/c.md"]["title"]) == (before, "c.md")
+        assert (found["sub/c.md"]["id"], found["sub/c.md"]["title"]) == (before, "C")
         assert await jobs(connection) == []
 
 
@@ -163,7 +163,7 @@ async def test_a_superseded_attempt_stores_nothing(database: Database) -> None:
         document_id = (await documents(connection))["a.md"]["id"]
         former = await begin(connection, document_id)
         latest = await begin(connection, document_id)
-        replace = "select * from public.begin_document_replacement($1, $2, '{}')"
+        replace = "select * from public.begin_document_replacement($1, $2, '{}', null)"
         assert await connection.fetch(replace, document_id, former) == []
         assert not await finish(connection, document_id, former)
         assert len(await connection.fetch(replace, document_id, latest)) == 1
@@ -255,7 +255,7 @@ async def test_a_new_space_lacks_what_only_another_space_holds(database: Databas
         await connection.execute("delete from queue.procrastinate_jobs")
         await connection.execute("update public.document_metadata set status = 'indexed', index_version = '1'")
         assert await connection.fetchval("select public.count_documents_outside_space($1)", new) == 1
-        outdated = "select public.enqueue_outdated_documents($1, $2, '1', 10)"
+        outdated = "select public.enqueue_outdated_documents($1, $2, '1', '', 10)"
         assert await connection.fetchval(outdated, PIPELINE, new) == 1
         assert await jobs(connection) == [(ids[1], "todo")]
         # The old space still serves: nothing of it may go.
@@ -264,3 +264,90 @@ async def test_a_new_space_lacks_what_only_another_space_holds(database: Databas
         assert await connection.fetchval("select public.count_documents_outside_space($1)", new) == 0
         await connection.execute("select public.activate_embedding_space($1)", new)
         assert await connection.fetchval("select public.drop_inactive_chunks(10)") == 2
+
+
+@pytest.mark.parametrize(
+    ("file_name", "name"),
+    [
+        ("how-tokens-and-purchases-work.md", "How tokens and purchases work"),
+        ("Quarterly_report--2026.final.pdf", "Quarterly report 2026.final"),
+        ("2026-11-03-minutes.docx", "2026-11-03 minutes"),
+        ("Our own title, with spaces_and-signs.docx", "Our own title, with spaces_and-signs"),
+        ("Plan", "Plan"),
+        ("Version 2.0", "Version 2.0"),
+        (".hidden", ".hidden"),
+        ("___.md", "___"),
+        ("übersicht_größen.txt", "Übersicht größen"),
+        ("", ""),
+    ],
+)
+async def test_a_file_name_becomes_words(database: Database, file_name: str, name: str) -> None:
+    async with database.connect() as connection:
+        assert await connection.fetchval("select private.readable_name($1)", file_name) == name
+
+
+async def store(connection: asyncpg.Connection, document_id: str, title: str | None) -> str:
+    """As an indexed document with this title in its content; what it is called then."""
+    run = await begin(connection, document_id)
+    stored = await connection.fetchrow(
+        "select * from public.begin_document_replacement($1, $2, '{}', $3)", document_id, run, title
+    )
+    assert stored is not None
+    return stored["title"]
+
+
+async def test_a_title_is_the_contents_own_else_the_files_name_and_never_overrules_a_person(database: Database) -> None:
+    async with database.connect() as connection:
+        holder = await hold_lease(connection)
+        await apply(connection, holder, [file("annual-report.pdf")])
+        document_id = (await documents(connection))["annual-report.pdf"]["id"]
+        assert await store(connection, document_id, "What 2026 brought") == "What 2026 brought"
+        # Moved: its own title stays. Without one it is called as its file.
+        moved = file("sub/figures_2026.pdf", identity="inode of annual-report.pdf")
+        await apply(connection, holder, [moved], renames=[("annual-report.pdf", "sub/figures_2026.pdf")])
+        assert (await documents(connection))["sub/figures_2026.pdf"]["title"] == "What 2026 brought"
+        assert await store(connection, document_id, None) == "Figures 2026"
+        await connection.execute("update public.document_metadata set title = 'Named', title_is_given = true")
+        assert await store(connection, document_id, "What 2026 brought") == "Named"
+        again = file("other.pdf", identity="inode of annual-report.pdf")
+        await apply(connection, holder, [again], renames=[("sub/figures_2026.pdf", "other.pdf")])
+        assert (await documents(connection))["other.pdf"]["title"] == "Named"
+
+
+async def test_what_nobody_could_see_is_looked_at_again_by_who_sees_otherwise(database: Database) -> None:
+    async with database.connect() as connection:
+        await apply(connection, await hold_lease(connection), [file("picture.png"), file("text.md")])
+        space = await connection.fetchval("select public.ensure_embedding_space('model', $1)", SPACE_DIMENSIONS)
+
+        async def queued(sight: str) -> int:
+            await connection.execute("delete from queue.procrastinate_jobs")
+            await connection.execute(
+                """
+                update public.document_metadata set index_version = '1', status = 'indexed';
+                update public.document_metadata
+                set index_version = '1+ocr', status = 'not_indexed', error_code = 'needs_vision'
+                where source_key = 'picture.png'
+                """
+            )
+            outdated = "select public.enqueue_outdated_documents($1, $2, '1', $3, 10)"
+            return await connection.fetchval(outdated, PIPELINE, space, sight)
+
+        assert [await queued(sight) for sight in ("", "ocr", "vision:model", "vision:model,ocr")] == [0, 0, 1, 1]
+
+
+async def test_words_are_counted_after_a_bulk_load_and_not_again(database: Database) -> None:
+    async with database.connect() as connection:
+        refresh = "select public.refresh_document_statistics()"
+        assert await connection.fetchval(refresh) is False
+        await connection.execute("insert into public.document_metadata (id, chunk_count) values ('book', 200)")
+        await connection.execute(
+            """
+            insert into public.documents (document_id, content, chunk_index)
+            select 'book', 'a common word and ' || n, n from generate_series(1, 200) as n
+            """
+        )
+        counted = "select chunks from private.weigh_words('common')"
+        assert await connection.fetchval(counted) < 2
+        assert await connection.fetchval(refresh) is True
+        assert await connection.fetchval(counted) == 200
+        assert await connection.fetchval(refresh) is False

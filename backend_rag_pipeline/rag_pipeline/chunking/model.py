@@ -3,7 +3,7 @@
 from dataclasses import dataclass
 from pathlib import Path
 
-CHUNKER_VERSION = "1"
+CHUNKER_VERSION = "2"
 """Part of a document's index_version: raise it when the same text gives other chunks."""
 MODEL_TOKENS_MIN = 40
 

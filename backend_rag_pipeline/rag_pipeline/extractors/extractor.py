@@ -10,6 +10,7 @@ from pydantic import ValidationError
 from rag_pipeline.extractors.cleaning import clean_text
 from rag_pipeline.extractors.detect import detect_binary
 from rag_pipeline.extractors.frames import EXTRACTION, Request
+from rag_pipeline.extractors.language_data import has_ocr
 from rag_pipeline.extractors.limits import MEBIBYTE, ExtractionLimits
 from rag_pipeline.extractors.model import Extraction, ExtractionError, PageText
 from rag_pipeline.extractors.processes import ProcessPool, open_pool
@@ -113,6 +114,12 @@ async def open_extractor(settings: Settings) -> AsyncGenerator[Extractor]:
         vision=vision,
     ) as extractor:
         yield extractor
+
+
+def sight(settings: Settings) -> str:
+    """With what pictures are read; empty: with nothing. What could not be read is looked at again with another."""
+    vision = f"vision:{settings.vision_llm_choice}" if settings.vision_llm_choice else ""
+    return ",".join(filter(None, (vision, "ocr" if has_ocr(()) else "")))
 
 
 def _image_type(content: bytes) -> str | None:

@@ -5,9 +5,10 @@ from io import BytesIO
 
 from PIL import Image, ImageOps
 
+from rag_pipeline.extractors.language_data import has_ocr
 from rag_pipeline.extractors.limits import ExtractionLimits
 from rag_pipeline.extractors.model import Extraction, ExtractionError, PageText
-from rag_pipeline.extractors.ocr import has_ocr, read_image
+from rag_pipeline.extractors.ocr import read_image
 
 
 def prepare_image(content: bytes, limits: ExtractionLimits) -> bytes:

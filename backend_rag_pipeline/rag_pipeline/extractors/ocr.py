@@ -1,48 +1,12 @@
 """Text in pictures, by tesseract. It is built into the library; only its language data has to be installed."""
 
-import os
 from collections.abc import Sequence
-from dataclasses import dataclass
-from functools import lru_cache
-from pathlib import Path
 
 import xberg
 
 from rag_pipeline.extractors.cleaning import clean_text
+from rag_pipeline.extractors.language_data import find_data
 from rag_pipeline.extractors.reader import read
-
-_DATA_DIRECTORIES = (
-    *("/usr/share/tesseract-ocr/5/tessdata", "/usr/share/tesseract-ocr/4.00/tessdata", "/usr/share/tessdata"),
-    *("/usr/local/share/tessdata", "/opt/homebrew/share/tessdata"),
-)
-_NO_LANGUAGES = {"osd", "equ"}
-_LANGUAGES_MAX = 5
-
-
-@dataclass(frozen=True)
-class _Data:
-    """Where the language data lies, and which of it is used."""
-
-    directory: Path
-    languages: list[str]
-
-
-@lru_cache
-def _find_data(languages: tuple[str, ...]) -> _Data | None:
-    for name in (os.environ.get("TESSDATA_PREFIX"), *_DATA_DIRECTORIES):
-        if not name:
-            continue
-        installed = {path.stem for path in Path(name).glob("*.traineddata")} - _NO_LANGUAGES
-        # Each language takes its time on every page; English first, as it is what tesseract reads best.
-        found = list(languages) or sorted(installed, key=lambda language: (language != "eng", language))
-        if found and installed.issuperset(found):
-            return _Data(Path(name), found[:_LANGUAGES_MAX])
-    return None
-
-
-def has_ocr(languages: tuple[str, ...]) -> bool:
-    """Whether text in pictures can be read in all these languages; without any: in some language."""
-    return _find_data(languages) is not None
 
 
 def read_image(content: bytes, mime_type: str, languages: tuple[str, ...]) -> str:
@@ -59,7 +23,7 @@ def read_pdf_pages(content: bytes, numbers: Sequence[int], languages: tuple[str,
 
 
 def _config(languages: tuple[str, ...]) -> xberg.OcrConfig:
-    data = _find_data(languages)
+    data = find_data(languages)
     assert data is not None
     return xberg.OcrConfig(
         backend="tesseract",

@@ -10,9 +10,10 @@ from collections import Counter
 from collections.abc import Iterable, Iterator, Sequence
 
 from rag_pipeline.extractors.cleaning import clean_line, clean_text
+from rag_pipeline.extractors.language_data import has_ocr
 from rag_pipeline.extractors.limits import ExtractionLimits
 from rag_pipeline.extractors.model import Extraction, ExtractionError, PageText
-from rag_pipeline.extractors.ocr import has_ocr, read_pdf_pages
+from rag_pipeline.extractors.ocr import read_pdf_pages
 from rag_pipeline.extractors.pdfium import Bookmark, Line, open_pdf, read_lines, read_outline
 
 _HEADING_MAX_CHARACTERS = 120

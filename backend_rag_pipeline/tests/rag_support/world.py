@@ -15,7 +15,7 @@ from typing import Any
 import asyncpg
 
 from local_stack.postgres.testing import Database
-from rag_support.embedding_service import EmbeddingService
+from rag_support.embedding_server import EmbeddingServer
 
 SERVICE = Path(__file__).resolve().parents[2]
 WAIT_SECONDS_MAX = 90
@@ -27,7 +27,7 @@ class World:
     """Everything a worker has to do with, and how to look at it."""
 
     database: Database
-    embeddings: EmbeddingService
+    embeddings: EmbeddingServer
     folder: Path
     logs: Path
     overrides: dict[str, str] = field(default_factory=dict[str, str])
@@ -37,7 +37,7 @@ class World:
         machine = {name: os.environ[name] for name in ("PATH", "HOME", "LANG", "TMPDIR") if name in os.environ}
         return machine | {
             "DATABASE_URL": self.database.dsn(),
-            "EMBEDDING_BASE_URL": self.embeddings.base_url,
+            "EMBEDDING_BASE_URL": self.embeddings.url,
             "EMBEDDING_API_KEY": "test",
             "EMBEDDING_MODEL_CHOICE": "test-model",
             "EMBEDDING_RETRIES_MAX": "0",
