@@ -106,7 +106,9 @@ class Operator:
         if env_file:
             file.write_text("".join(f"{name}={value}\n" for name, value in self.variables.items()))
         clean = {name: value for name, value in os.environ.items() if name not in SETTINGS}
-        clean |= {"PATH": f"{tools}:/usr/bin:/bin", "EMBEDDED_ENV_FILE": str(file), **environment}
+        # Without a Docker of its own, the machine's must not be found either.
+        path = f"{tools}:/usr/bin:/bin" if self.has_docker else str(tools)
+        clean |= {"PATH": path, "EMBEDDED_ENV_FILE": str(file), **environment}
         command = [sys.executable, str(REPOSITORY / "deploy.py"), *arguments]
         ended = subprocess.run(command, env=clean, capture_output=True, text=True, timeout=RUN_SECONDS_MAX)
         made = [json.loads(line) for line in calls.read_text().splitlines()] if calls.exists() else []
