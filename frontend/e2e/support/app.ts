@@ -1,4 +1,4 @@
-import { test as base, expect, type Locator, type Page } from "@playwright/test"
+import { test as base, expect, type BrowserContext, type Locator, type Page } from "@playwright/test"
 import { randomUUID } from "node:crypto"
 import { Client } from "pg"
 import { requireStack } from "./stack"
@@ -20,18 +20,26 @@ type Fixtures = { watched: undefined }
 /** Every test also proves that no request left this machine and that no script of the page failed. */
 export const test = base.extend<Fixtures>({
   watched: [
-    async ({ context }, use) => {
+    async ({ context, browser }, use) => {
       const strangers: string[] = []
       const faults: string[] = []
-      context.on("request", (request) => {
-        const url = new URL(request.url())
-        if (url.protocol.startsWith("http") && !LOOPBACK.has(url.hostname)) strangers.push(request.url())
-      })
-      context.on("weberror", (fault) => faults.push(fault.error().message))
-      context.on("console", (message) => {
-        if (message.type() === "error" && message.text().includes("Content Security Policy")) faults.push(message.text())
-      })
+      const note = (address: string) => {
+        const url = new URL(address)
+        if (/^(http|ws)s?:$/.test(url.protocol) && !LOOPBACK.has(url.hostname)) strangers.push(address)
+      }
+      const watch = (watched: BrowserContext) => {
+        watched.on("request", (request) => note(request.url()))
+        watched.on("page", (page) => page.on("websocket", (socket) => note(socket.url())))
+        watched.on("weberror", (fault) => faults.push(fault.error().message))
+        watched.on("console", (message) => {
+          if (message.type() === "error" && message.text().includes("Content Security Policy")) faults.push(message.text())
+        })
+      }
+      watch(context)
+      // And those that a test opens for a second person.
+      browser.on("context", watch)
       await use(undefined)
+      browser.off("context", watch)
       expect(strangers, "requests to other hosts").toEqual([])
       expect(faults, "errors in the page").toEqual([])
     },
