@@ -118,6 +118,11 @@ async def test_a_document_is_renamed(library: Library) -> None:
     for title in ("", "   ", "a\x00b", "x" * 301):
         assert refusal(await reader.patch(document["id"], title=title)) == (422, "invalid_request")
     assert (await reader.patch(document["id"])).json()["title"] == "Rental contract 🏠"
+    # Ingestion keeps it, and the list finds it by the name of its file all the same.
+    async with library.database.connect() as connection:
+        given = "select title_is_given from public.document_metadata where id = $1"
+        assert await connection.fetchval(given, document["id"]) is True
+    assert await reader.ids(q="A.TXT") == [document["id"]]
 
 
 async def test_what_a_source_keeps_is_not_changed_here(library: Library) -> None:

@@ -179,9 +179,14 @@ async def forget_failures(connection: Connection, *, document_id: str) -> None:
 
 
 async def rename(connection: Connection, *, document_id: str, title: str) -> None:
-    """Give a document another title."""
+    """Give a document another title, which ingestion keeps from then on.
+
+    Its passages stay as they are embedded, under the former one, until the content changes: a rename costs nothing.
+    """
     await connection.execute(
-        "update public.document_metadata set title = $2, updated_at = now() where id = $1", document_id, title
+        "update public.document_metadata set title = $2, title_is_given = true, updated_at = now() where id = $1",
+        document_id,
+        title,
     )
 
 
