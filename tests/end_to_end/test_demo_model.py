@@ -5,6 +5,7 @@ import os
 import sys
 from collections.abc import AsyncGenerator
 from importlib.util import find_spec
+from typing import Any
 
 import httpx
 import pytest
@@ -55,7 +56,7 @@ async def demo_model_url() -> AsyncGenerator[str]:
 @pytest_asyncio.fixture(scope="module")
 async def user(fleet: Fleet, demo_model_url: str) -> AsyncGenerator[Person]:
     """A person at an API with that model."""
-    settings = {
+    settings: dict[str, Any] = {
         "llm_base_url": demo_model_url,
         "llm_choice": "offline-demo",
         "embedding_base_url": demo_model_url,

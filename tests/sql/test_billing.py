@@ -282,13 +282,13 @@ async def test_an_account_made_again_during_its_payment_gets_the_tokens(database
         async with database.connect("supabase_auth_admin") as auth, database.connect() as payer:
             await begin(payer, user_id, purchase_id)
             await database.delete_user(user_id)
-            making = "insert into auth.users (id, email) values ($1, $2)", user_id, f"{user_id}@example.com"
-            paying = PAYMENT, purchase_id, user_id, f"pi_{purchase_id}"
+            making = ("insert into auth.users (id, email) values ($1, $2)", (user_id, f"{user_id}@example.com"))
+            paying = (PAYMENT, (purchase_id, user_id, f"pi_{purchase_id}"))
             first, second = (auth, payer) if account_first else (payer, auth)
             before, after = (making, paying) if account_first else (paying, making)
             async with first.transaction():
-                await first.execute(*before)
-                following = asyncio.create_task(second.execute(*after))
+                await first.execute(before[0], *before[1])
+                following = asyncio.create_task(second.execute(after[0], *after[1]))
                 await waiting(database)
             await following
             assert await payer.fetchval("select tokens from public.user_profiles where id = $1", user_id) == 100
