@@ -11,6 +11,7 @@ import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
+from uuid import uuid4
 
 import httpx
 import pytest
@@ -167,6 +168,30 @@ def test_a_file_in_the_watched_folder_is_indexed_beside_the_samples(embedded: Em
     (folder / "cellar.md").write_text("# The cellar\n\nThe key of the cellar hangs behind the clock.\n")
     indexed = "select count(*) from public.document_metadata where status = 'indexed' and chunk_count > 0;"
     _wait_for(lambda: int(embedded.sql(indexed)) > len(samples))
+
+
+def test_a_first_question_is_answered_from_the_samples_with_the_page(embedded: Embedded) -> None:
+    guide = "select count(*) from public.document_metadata where file_name = 'user-guide.pdf' and status = 'indexed';"
+    _wait_for(lambda: embedded.sql(guide) == "1")
+    env = embedded.env()
+    answer = httpx.post(
+        f"{env['API_URL']}/api/pydantic-agent?stream=false",
+        json={
+            "id": "",
+            "request_id": str(uuid4()),
+            "messages": [{"id": "1", "role": "user", "parts": [{"type": "text", "text": "How do I buy tokens?"}]}],
+        },
+        # The other account's balance is compared elsewhere.
+        headers=embedded.sign_in(env["ADMIN_EMAIL"], env["ADMIN_PASSWORD"]),
+        timeout=60,
+    )
+    assert answer.status_code == 200, answer.text
+    parts = answer.json()["message"]["parts"]
+    passages = [part["providerMetadata"]["passage"] for part in parts if part["type"] == "source-document"]
+    text = "".join(part["text"] for part in parts if part["type"] == "text")
+    cited = [each for each in passages if "Choose Buy tokens in the menu" in each["excerpt"]]
+    assert [each.get("page") for each in cited] == [3], passages
+    assert f"[{cited[0]['number']}]" in text, text
 
 
 @pytest.mark.parametrize("name", ["auth", "model", "api", "rag", "site", "postgres", "stripe"])
