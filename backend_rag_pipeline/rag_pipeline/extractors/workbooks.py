@@ -11,9 +11,6 @@ from datetime import date, datetime, time, timedelta
 from io import BytesIO
 from typing import Any, cast
 
-import openpyxl
-from openpyxl.utils.exceptions import InvalidFileException
-
 from rag_pipeline.extractors.cleaning import clean_line
 from rag_pipeline.extractors.columns import build_table, table_markdown
 from rag_pipeline.extractors.detect import XLSX
@@ -29,6 +26,10 @@ def extract_workbook(content: bytes, limits: ExtractionLimits) -> Extraction:
 
     Raises ExtractionError: unreadable, too_large.
     """
+    # Only here: it is a third of what a reader's process takes to start, and most files are no spreadsheets.
+    import openpyxl
+    from openpyxl.utils.exceptions import InvalidFileException
+
     try:
         values = openpyxl.load_workbook(BytesIO(content), read_only=True, data_only=True, keep_links=False)
         formulas = (
