@@ -14,7 +14,8 @@ comment on column public.purchases.failure_code is 'Why the last attempt to pay 
 comment on column public.purchases.facts_observed_at is 'When the refunds and disputes of this payment began to be fetched, by this database''s clock.';
 comment on column public.purchases.checked_at is 'When reconciliation last asked Stripe about this purchase while it was unpaid.';
 comment on column public.purchases.flagged_reason is
-'Why an operator must look: the newest open row of payment_flags. With status paid: a further payment was refused, the first one stands, or nobody is there to have the tokens.';
+'Why an operator must look: the newest open row of payment_flags. With status paid: a further payment was refused, the first one stands, or nobody '
+'is there to have the tokens. Null with status flagged: all was given back or acknowledged, the person is told that this purchase is closed.';
 
 -- Flags raised before they had a table.
 insert into public.payment_flags (payment_intent_id, reason, purchase_id, raised_at)
@@ -142,10 +143,11 @@ begin
     if v_purchase.status <> 'paid' or not v_is_known then
         v_refusal := case
             when p_user_id is distinct from v_purchase.user_id then 'user_mismatch'
+            -- Also where the purchase is paid: what to look at then is the keys, and no money of this mode came twice.
+            when p_livemode is distinct from v_purchase.livemode then 'livemode_mismatch'
             -- What was credited stands: one payment too many is for an operator to give back.
             when v_purchase.status = 'paid' then 'second_payment'
             when p_tier is distinct from v_purchase.tier then 'tier_mismatch'
-            when p_livemode is distinct from v_purchase.livemode then 'livemode_mismatch'
             when p_currency is distinct from v_purchase.currency then 'currency_mismatch'
             when p_amount_minor is distinct from v_purchase.price_minor then 'amount_mismatch'
         end;

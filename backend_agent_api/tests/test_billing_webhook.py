@@ -288,6 +288,17 @@ async def test_a_second_payment_of_a_purchase_is_flagged_and_the_first_stands(sh
     assert await shop.balance(user_id) == 100
 
 
+async def test_a_payment_of_the_other_mode_for_a_paid_purchase_is_flagged_as_that(shop: Shop) -> None:
+    user_id, purchase_id, event = await paid_event(shop)
+    await deliver(shop.api, event)
+    body = payment_intent(marks(purchase_id, user_id), livemode=True)
+    other = event_about("payment_intent.succeeded", body, livemode=True)
+    assert (await deliver(shop.api, other)).json() == {"status": "flagged"}
+    assert await flag_of(shop, body["id"]) == ("livemode_mismatch", purchase_id, True)
+    assert (await shop.purchase(user_id, purchase_id))["status"] == "paid"
+    assert await shop.ledger(user_id) == [("purchase", 100)]
+
+
 async def test_one_payment_pays_one_purchase_whatever_its_metadata_says_later(shop: Shop) -> None:
     user_id, _, event = await paid_event(shop)
     await deliver(shop.api, event)
