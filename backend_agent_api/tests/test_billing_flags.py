@@ -149,6 +149,41 @@ async def test_a_flag_closes_by_itself_when_the_money_is_given_back_and_opens_wh
     assert (report.flagged.payments, await flagged_reason(mine, purchase_id)) == (1, "second_payment")
 
 
+async def test_a_flagged_purchase_is_closed_while_no_payment_of_it_is_left_to_decide_about(mine: Shop) -> None:
+    """The person reads so and buys again; until then another payment would make matters worse."""
+    admin_id, user_id = await add_admin(mine), await mine.database.add_user()
+    purchase_id, _ = await mine.begin(user_id)
+    wrong = [await pay_without_page(mine, marks(purchase_id, user_id, tier="tier_3")) for _ in range(2)]
+    await reconcile(mine)
+
+    async def status() -> str:
+        answer = await ask(mine, admin_id, "GET", "reconciliation")
+        told = (await mine.purchase(user_id, purchase_id))["status"]
+        assert answer.json()["purchases_by_status"] == {told: 1}
+        return told
+
+    assert await status() == "flagged"
+    charge_id = (await mine.stripe_get(f"/v1/payment_intents/{wrong[0]}"))["latest_charge"]
+    refund = await mine.sandbox.control("POST", f"/sandbox/charges/{charge_id}/refund", {})
+    await reconcile(mine)
+    assert await status() == "flagged"
+    await ask(mine, admin_id, "POST", f"payment-flags/{wrong[1]}/acknowledge", json={})
+    assert await status() == "closed"
+    assert refusal(await mine.checkout(user_id, purchase_id)) == (409, "purchase_closed")
+    # The money is here again: somebody must decide anew.
+    await mine.sandbox.control("POST", f"/sandbox/refunds/{refund['id']}/fail")
+    await reconcile(mine)
+    assert await status() == "flagged"
+    await ask(mine, admin_id, "POST", f"payment-flags/{wrong[0]}/acknowledge", json={})
+    assert await status() == "closed"
+    report = await reconcile(mine)
+    assert (report.drift, report.audit_faults, await mine.balance(user_id)) == (0, 0, 0)
+    # What was sold can still be paid, and is then.
+    right = event_about("payment_intent.succeeded", payment_intent(marks(purchase_id, user_id)))
+    assert (await deliver(mine.api, right)).json() == {"status": "applied"}
+    assert (await status(), await mine.balance(user_id)) == ("paid", 100)
+
+
 async def test_only_operators_acknowledge_and_only_what_was_flagged(mine: Shop) -> None:
     admin_id, user_id = await add_admin(mine), await mine.database.add_user()
     path = "payment-flags/pi_1/acknowledge"

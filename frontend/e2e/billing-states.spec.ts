@@ -25,6 +25,41 @@ test("a payment that does not match its order credits nothing, says so and names
   expect(await ledgerOf(account.email)).toEqual(["signup_bonus 10"])
   await page.reload()
   await expect(main.getByRole("heading", { level: 1 })).toHaveText("We are looking into this payment")
+
+  // A click on the pack leads back here, until the money is given back.
+  await page.goto("/purchase-tokens")
+  await page.getByRole("listitem", { name: "100 tokens" }).getByRole("button").click()
+  await expect(main.getByRole("heading", { level: 1 })).toHaveText("We are looking into this payment")
+  const [charge] = await chargesOf(purchaseId)
+  await control(`/sandbox/charges/${charge?.id}/refund`, {})
+  await expect(async () => {
+    await page.reload()
+    await expect(main.getByRole("heading", { level: 1 })).toHaveText("This purchase is closed", { timeout: 2_000 })
+  }).toPass()
+  await expect(main).toContainText("You can buy again.")
+  await page.getByRole("link", { name: "Choose a pack" }).click()
+  await choosePack(page, "100 tokens")
+  await payWith(page, CARDS.good)
+  await expect(main.getByRole("heading", { level: 1 })).toHaveText("100 tokens are yours")
+  expect(purchaseIdOf(page)).not.toBe(purchaseId)
+})
+
+test("a purchase that was flagged and closed while its tab stayed on the packs is begun anew by a click", async ({ page }) => {
+  const account = await signUp(page)
+  await page.goto("/purchase-tokens")
+  await choosePack(page, "100 tokens")
+  const paymentPage = page.url()
+  await page.goBack()
+  // Flagged and dealt with, as the database keeps it.
+  await withDatabase((client) =>
+    client.query(
+      `update public.purchases set status = 'flagged', flagged_reason = null
+       where user_id = (select id from public.user_profiles where email = $1)`,
+      [account.email],
+    ),
+  )
+  await choosePack(page, "100 tokens")
+  expect(page.url()).not.toBe(paymentPage)
 })
 
 test("a payment that is disputed before its page is seen says so, and such a pack can be bought again in the same tab", async ({ page }) => {

@@ -10,8 +10,10 @@ from agent_api.billing.packages import CURRENCY, Package
 from agent_api.database import Connection
 
 CONVERSATIONS_MAX = 100
-PURCHASE_COLUMNS = """
-    p.id, p.tier, p.pack_tokens as tokens, p.price_minor, p.currency, p.status,
+# Flagged without a reason: no payment that ties to it is left for an operator to decide about.
+PURCHASE_STATUS = "case when p.status = 'flagged' and p.flagged_reason is null then 'closed' else p.status end"
+PURCHASE_COLUMNS = f"""
+    p.id, p.tier, p.pack_tokens as tokens, p.price_minor, p.currency, {PURCHASE_STATUS} as status,
     case when p.status = 'paid' then p.tokens_settled else 0 end as tokens_credited,
     p.refunded_minor, p.dispute, p.failure_code,
     case when p.status = 'open' and p.checkout_expires_at > clock_timestamp() then p.checkout_url end as checkout_url,

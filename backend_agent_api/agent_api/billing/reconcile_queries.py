@@ -8,6 +8,7 @@ from uuid import UUID
 
 import asyncpg
 
+from agent_api.billing.queries import PURCHASE_STATUS
 from agent_api.database import Connection
 
 BATCH = 200
@@ -257,11 +258,11 @@ async def read_runs(connection: Connection) -> list[asyncpg.Record]:
 async def count_by_status(connection: Connection) -> tuple[dict[str, int], dict[str, int]]:
     """Events and purchases."""
     rows = await connection.fetch(
-        """
+        f"""
         select 'events' as what, e.status, count(*) as number from public.stripe_events as e group by e.status
         union all
-        select 'purchases', p.status, count(*) from public.purchases as p group by p.status
-        """
+        select 'purchases', {PURCHASE_STATUS}, count(*) from public.purchases as p group by 2
+        """  # noqa: S608 - own text
     )
     found: dict[str, dict[str, int]] = {"events": {}, "purchases": {}}
     for row in rows:

@@ -8,7 +8,7 @@ from pydantic import BaseModel, Field
 
 from agent_api.billing.packages import Tier
 
-PurchaseStatus = Literal["created", "open", "paid", "failed", "expired", "flagged"]
+PurchaseStatus = Literal["created", "open", "paid", "failed", "expired", "flagged", "closed"]
 DisputeState = Literal["none", "open", "won", "lost"]
 Minor = Annotated[int, Field(ge=0, description="In minor units of `currency`.")]
 
@@ -55,7 +55,8 @@ class PurchaseRead(BaseModel):
     status: PurchaseStatus = Field(
         description=(
             "created, open: not paid (yet). paid: the tokens are on the balance. failed, expired: nothing was charged, "
-            "start a new purchase. flagged: paid in a way that does not match; an operator looks into it."
+            "start a new purchase. flagged: paid in a way that does not match; an operator looks into it. closed: it "
+            "was flagged, and that payment was given back or settled by an operator; start a new purchase."
         )
     )
     tokens_credited: int = Field(description="On the balance because of this purchase, after refunds and disputes.")

@@ -27,7 +27,7 @@ async function pay({ tier, purchaseId }: Intent): Promise<CheckoutStep> {
   return { kind: "pay", url }
 }
 
-/** A flagged purchase was paid as well: another payment for it would make matters worse. */
+/** A flagged purchase was paid as well: another payment for it would make matters worse, until that one is dealt with. */
 async function wasPaid(purchaseId: string): Promise<boolean> {
   const { status } = await fetchPurchase(purchaseId)
   return status === "paid" || status === "flagged"

@@ -107,7 +107,7 @@ export function FailurePage() {
     )
   }
   const { purchase } = state
-  if (purchase.status === "paid" || purchase.status === "flagged") {
+  if (purchase.status === "paid" || purchase.status === "flagged" || purchase.status === "closed") {
     return <Navigate to={`/payment-success?purchase_id=${purchase.id}`} replace />
   }
   return <NotPaid purchase={purchase} />

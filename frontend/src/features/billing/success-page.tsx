@@ -79,6 +79,33 @@ function Flagged({ purchase }: { purchase: Purchase }) {
   )
 }
 
+/** It was flagged, and nothing about it is left to decide. */
+function Closed({ purchase }: { purchase: Purchase }) {
+  useEffect(() => endIntent(purchase.id), [purchase.id])
+  return (
+    <Outcome
+      icon={Undo2}
+      tone="calm"
+      title="This purchase is closed"
+      actions={
+        <>
+          <Button look="primary" asChild>
+            <Link to="/purchase-tokens">Choose a pack</Link>
+          </Button>
+          <Button asChild>
+            <Link to="/token-history">Token history</Link>
+          </Button>
+        </>
+      }
+    >
+      <p>Its payment did not match what was ordered, and was given back or settled by the operator. You can buy again.</p>
+      <p className="text-sm break-words">
+        If you write to us, name this purchase: <span className="font-mono text-[0.8125rem]">{purchase.id}</span>
+      </p>
+    </Outcome>
+  )
+}
+
 function tellTakenBack({ dispute, refunded_minor, currency, tokens, tokens_credited }: Purchase): [title: string, text: string] {
   if (dispute === "open") {
     return ["This payment is disputed", "Its tokens are held back while the bank decides, and come back if the payment stands."]
@@ -184,6 +211,8 @@ export function SuccessPage({ balance, question, onCredited }: SuccessPageProps)
       return <Navigate to={`/payment-failure?purchase_id=${purchase.id}`} replace />
     case "flagged":
       return <Flagged purchase={purchase} />
+    case "closed":
+      return <Closed purchase={purchase} />
     case "paid": {
       const isWhole = purchase.tokens_credited >= purchase.tokens
       return isWhole ? <Credited purchase={purchase} balance={balance} question={question} /> : <TakenBack purchase={purchase} />

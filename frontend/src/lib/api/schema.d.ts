@@ -1391,10 +1391,10 @@ export interface components {
             currency: string;
             /**
              * Status
-             * @description created, open: not paid (yet). paid: the tokens are on the balance. failed, expired: nothing was charged, start a new purchase. flagged: paid in a way that does not match; an operator looks into it.
+             * @description created, open: not paid (yet). paid: the tokens are on the balance. failed, expired: nothing was charged, start a new purchase. flagged: paid in a way that does not match; an operator looks into it. closed: it was flagged, and that payment was given back or settled by an operator; start a new purchase.
              * @enum {string}
              */
-            status: "created" | "open" | "paid" | "failed" | "expired" | "flagged";
+            status: "created" | "open" | "paid" | "failed" | "expired" | "flagged" | "closed";
             /**
              * Tokens Credited
              * @description On the balance because of this purchase, after refunds and disputes.
