@@ -95,8 +95,8 @@ test("the same file again is told as that, and leads to the one that is there", 
 test("deleting asks first, and then it is gone", async ({ page }) => {
   await signUp(page)
   await goToDocuments(page)
-  await upload(page, { name: "short-lived.md", text: "Here for a moment." })
-  const title = await documentRow(page, "short-lived").getByRole("link").innerText()
+  await upload(page, { name: "short lived.md", text: "Here for a moment." })
+  const title = await documentRow(page, "short lived").getByRole("link").innerText()
   await options(page, title, "Delete")
   await page.getByRole("alertdialog").getByRole("button", { name: "Keep it" }).click()
   await expect(documentRow(page, title)).toBeVisible()
@@ -182,7 +182,7 @@ test("only operators share, and then everyone can read it until they stop", asyn
   await expect(page.getByText("Connected folders")).toHaveCount(0)
   await makeAdmin(account.email)
   await goToDocuments(page)
-  const name = `house-rules-${Date.now().toString(36)}`
+  const name = `house rules ${Date.now().toString(36)}`
   await upload(page, { name: `${name}.md`, text: `Rules of ${name}.` })
   const title = await documentRow(page, name).getByRole("link").innerText()
   const member = await browser.newPage({ baseURL })
