@@ -106,6 +106,39 @@ async def test_an_account_takes_its_customer_along_and_leaves_the_books(database
         assert await connection.fetch("select * from public.audit_ledger()") == []
 
 
+async def test_the_tokens_of_a_payment_made_before_the_upgrade_are_taken_back_by_hand(database: Database) -> None:
+    """As docs/stripe-setup.md says it: once, for a payment that is known, and never below zero."""
+    text = (SCRIPTS.parent / "docs" / "stripe-setup.md").read_text(encoding="utf-8")
+    [_, by_hand] = text.split("```sql\n")
+    by_hand = by_hand.partition("```")[0].replace("pi_of_the_payment", "pi_old")
+    user_id = await database.add_user()
+    async with database.connect() as connection:
+        with pytest.raises(asyncpg.NoDataFoundError):
+            await connection.execute(by_hand)
+        # What an earlier version wrote, and what is left of it in two lots; 30 were spent.
+        await connection.execute(
+            "insert into public.transactions (user_id, transaction_type, tokens, stripe_payment_intent_id)"
+            " values ($1, 'purchase', 100, 'pi_old')",
+            user_id,
+        )
+        for tokens in (40, 30):
+            await connection.execute(
+                "select public.grant_tokens($1, $2, 'adjustment', $3)", user_id, tokens, f"{user_id}:{tokens}"
+            )
+        await connection.execute(by_hand)
+        taken = await connection.fetch(
+            "select tokens, stripe_payment_intent_id from public.transactions"
+            " where user_id = $1 and transaction_type = 'refund' order by seq",
+            user_id,
+        )
+        assert [tuple(row) for row in taken] == [(-40, "pi_old"), (-30, "pi_old")]
+        await connection.execute("select public.grant_tokens($1, 5, 'adjustment', 'later')", user_id)
+        with pytest.raises(asyncpg.RaiseError, match="taken back before"):
+            await connection.execute(by_hand)
+        assert await connection.fetchval("select public.current_balance($1)", user_id) == 5
+        assert await connection.fetch("select * from public.audit_ledger()") == []
+
+
 # ----- What the inbox holds about people
 
 
