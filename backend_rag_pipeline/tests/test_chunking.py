@@ -17,6 +17,7 @@ from rag_pipeline.chunking.chunker import chunk_document, whole_text
 from rag_pipeline.chunking.estimate import estimate_model_tokens
 from rag_pipeline.chunking.measure import TokenizerFileError, check_tokenizer
 from rag_pipeline.chunking.model import Chunk, ChunkSettings
+from rag_pipeline.chunking.outline import Outline
 from rag_pipeline.extractors.model import Extraction, PageText
 
 OPENAI_MODEL = "text-embedding-3-small"
@@ -241,6 +242,20 @@ def test_monstrous_text_is_cut_in_bearable_time(text: str) -> None:
         text[max(chunk.char_start, end) : chunk.char_end]
         for chunk, end in zip(chunks, [0, *(chunk.char_end for chunk in chunks)], strict=False)
     ).replace(" ", "")
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        *("# a" + "# " * 200_000 + "x", "# a" + " " * 400_000 + "x", "# " + "[" * 400_000, "# " + "[a](" * 100_000),
+        *("a|b\n" + " " * 400_000 + "x|", "a|b\n" + "|-" * 200_000 + "x", "a|b\n|" + "-" * 400_000 + "x"),
+    ],
+    ids=["hashes", "blanks", "brackets", "links", "blanks in a row", "columns", "dashes"],
+)
+def test_a_line_written_to_stop_us_does_not(text: str) -> None:
+    began = time.process_time()
+    Outline(text)
+    assert time.process_time() - began < 2
 
 
 def test_a_long_title_leaves_room_for_the_content() -> None:

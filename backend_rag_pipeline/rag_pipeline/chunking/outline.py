@@ -1,4 +1,8 @@
-"""Headings and tables of a Markdown text, and where they stand."""
+"""Headings and tables of a Markdown text, and where they stand.
+
+A line may be as long as a file, and whoever wrote it may want to stop us: nothing here takes more steps than the line
+has characters. (This runs in the service itself, where a pattern that never ends would stop everything.)
+"""
 
 import re
 from bisect import bisect_right
@@ -6,10 +10,12 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 
 _FENCE = re.compile(r" {0,3}(```+|~~~+)")
-_HEADING = re.compile(r" {0,3}(#{1,6})[ \t]+(.*?)[ \t#]*$")
-_DELIMITER_ROW = re.compile(r"[ \t]*\|?[ \t]*:?-{1,}:?[ \t]*(\|[ \t]*:?-{1,}:?[ \t]*)*\|?[ \t]*$")
-_MARKUP = re.compile(r"\[([^\]]*)\]\([^)]*\)|[*_`]{1,3}")
+_HEADING = re.compile(r" {0,3}(#{1,6})[ \t]")
+_DELIMITER_ROW = re.compile(r"\|?[ \t]*:?-+:?[ \t]*(?:\|[ \t]*:?-+:?[ \t]*)*\|?")
+_MARKUP = re.compile(r"\[([^\[\]]*)\]\([^()]*\)|[*_`]{1,3}")
 _HEADING_MAX_CHARACTERS = 200
+_HEADING_SOURCE_MAX_CHARACTERS = 2_000
+"""With the addresses of links in it."""
 
 
 @dataclass(frozen=True)
@@ -87,7 +93,8 @@ def _headings(lines: list[tuple[int, str, bool]]) -> Iterator[Heading]:
         if found is None:
             continue
         level = len(found.group(1))
-        title = " ".join(_MARKUP.sub(r"\1", found.group(2)).split())[:_HEADING_MAX_CHARACTERS]
+        source = line[found.end() :].lstrip(" \t").rstrip(" \t#")[:_HEADING_SOURCE_MAX_CHARACTERS]
+        title = " ".join(_MARKUP.sub(r"\1", source).split())[:_HEADING_MAX_CHARACTERS]
         while stack and stack[-1][0] >= level:
             stack.pop()
         if title:
@@ -100,7 +107,7 @@ def _tables(lines: list[tuple[int, str, bool]]) -> Iterator[TableSpan]:
     while index + 1 < len(lines):
         _, header, is_code = lines[index]
         below = lines[index + 1]
-        if is_code or "|" not in header or "|" not in below[1] or not _DELIMITER_ROW.match(below[1]):
+        if is_code or "|" not in header or "|" not in below[1] or not _DELIMITER_ROW.fullmatch(below[1].strip(" \t")):
             index += 1
             continue
         first = last = index + 2

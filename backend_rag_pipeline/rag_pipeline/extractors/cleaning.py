@@ -12,7 +12,8 @@ _UNWANTED = re.compile(
 )
 _LONE_SURROGATE = re.compile("[\ud800-\udfff]")
 _LINE_END = re.compile("\r\n?|[\x0c\x85\u2028\u2029]")
-_TRAILING_SPACE = re.compile(r"[ \t\u00a0]+(?=\n)")
+# Looks at a run of blanks from its beginning only: from each of its places the work would grow with its square.
+_TRAILING_SPACE = re.compile(r"(?<![ \t\u00a0])[ \t\u00a0]+(?=\n)")
 _BLANK_LINES = re.compile(r"\n{4,}")
 _LIGATURES = str.maketrans({"ﬀ": "ff", "ﬁ": "fi", "ﬂ": "fl", "ﬃ": "ffi", "ﬄ": "ffl", "ﬅ": "st", "ﬆ": "st"})
 

@@ -64,7 +64,8 @@ _TEXT_EXTENSIONS: dict[str, tuple[Kind, str]] = {
 }
 _BY_MIME_TYPE = {mime_type: found for found in _TEXT_EXTENSIONS.values() for mime_type in (found[1],)}
 _HTML_START = re.compile(
-    r"(?:\s|<!--.*?-->|<\?xml[^>]{0,200}\?>)*(?:<!doctype\s+html|<html[\s>]|<head[\s>]|<body[\s>])",
+    # A comment ends at its first end: with a choice, the ways to read thirty of them would be a thousand million.
+    r"(?:\s|<!--(?:(?!-->).)*-->|<\?xml[^>]{0,200}\?>)*(?:<!doctype\s+html|<html[\s>]|<head[\s>]|<body[\s>])",
     re.IGNORECASE | re.DOTALL,
 )
 _XML_START = re.compile(r"\s*<\?xml\s")

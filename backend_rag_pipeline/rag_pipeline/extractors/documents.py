@@ -12,7 +12,7 @@ from rag_pipeline.extractors.reader import read
 
 _SLIDES = {PPTX, "application/vnd.ms-powerpoint", "application/vnd.oasis.opendocument.presentation"}
 _MAIL = {"message/rfc822", "application/vnd.ms-outlook"}
-_TITLE = re.compile(r"<title[^>]*>(.*?)</title>", re.IGNORECASE | re.DOTALL)
+_TITLE = re.compile(r"<title[^>]{0,200}>(.{0,2000}?)</title>", re.IGNORECASE | re.DOTALL)
 _META_CHARSET = re.compile(r"""(<meta[^>]{0,200}?charset\s*=\s*["']?)[A-Za-z0-9_.:-]{2,40}""", re.IGNORECASE)
 _XML_ENCODING = re.compile(r"""\A\s*<\?xml[^>]{0,200}\?>""")
 # Text that a link would run instead of show.
