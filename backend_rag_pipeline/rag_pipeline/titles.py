@@ -6,6 +6,8 @@ from rag_pipeline.extractors.cleaning import clean_line
 from rag_pipeline.extractors.model import Extraction
 
 TITLE_MAX_CHARACTERS = 200
+_READ_MAX_CHARACTERS = 1_000
+"""Of a title as it stands: looking for links takes time by the square."""
 # What programs write where nobody named anything, and names of files that they left behind.
 _SAYS_NOTHING = re.compile(
     r"""
@@ -38,6 +40,7 @@ def _heading(extraction: Extraction) -> str | None:
 
 
 def _sensible(text: str | None) -> str | None:
-    title = clean_line(_EMPHASIS.sub(r"\1", text or ""), max_characters=TITLE_MAX_CHARACTERS)
+    plain = _EMPHASIS.sub(r"\1", (text or "")[:_READ_MAX_CHARACTERS])
+    title = clean_line(plain, max_characters=TITLE_MAX_CHARACTERS)
     has_word = any(character.isalpha() for character in title)
     return title if has_word and len(title) > 1 and not _SAYS_NOTHING.fullmatch(title) else None

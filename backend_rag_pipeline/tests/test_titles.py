@@ -1,5 +1,7 @@
 """What a document calls itself."""
 
+import time
+
 import pytest
 
 from rag_pipeline.extractors.model import Extraction, PageText
@@ -36,3 +38,11 @@ def test_in_plain_text_a_number_sign_is_no_heading() -> None:
 
 def test_a_long_title_is_cut() -> None:
     assert len(title_of(extraction("word " * 100)) or "") <= 200
+
+
+@pytest.mark.parametrize("text", ["[" * 400_000, " " * 400_000 + "x", "[a](" * 100_000, "#" * 400_000, "/." * 200_000])
+def test_a_hostile_heading_takes_no_time(text: str) -> None:
+    began = time.process_time()
+    title_of(extraction(text, f"# {text}"))
+    title_of(extraction(None, text))
+    assert time.process_time() - began < 1
