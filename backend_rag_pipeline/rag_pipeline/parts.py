@@ -10,7 +10,7 @@ import httpx
 from rag_pipeline import queries
 from rag_pipeline.chunking.chunker import chunk_document, chunk_settings
 from rag_pipeline.chunking.model import CHUNKER_VERSION, Chunk
-from rag_pipeline.database import Database, open_database
+from rag_pipeline.database import Database, is_passing_failure, open_database
 from rag_pipeline.embeddings import open_embedder
 from rag_pipeline.extractors.extractor import EXTRACTOR_VERSION, open_extractor, sight
 from rag_pipeline.extractors.model import Extraction
@@ -89,7 +89,13 @@ async def open_parts(settings: Settings, board: Board) -> AsyncGenerator[Parts]:
         )
 
         async def index(document_id: str, interruptions: int) -> None:
-            board.document(document_id, await ingestor.index(document_id, interruptions=interruptions))
+            try:
+                outcome = await ingestor.index(document_id, interruptions=interruptions)
+            except Exception as error:
+                # A database that is away gives the job back; anything else is a fault that no document shows.
+                board.tally.errors += not is_passing_failure(error)
+                raise
+            board.document(document_id, outcome)
 
         async with database.transaction() as connection:
             queues = [

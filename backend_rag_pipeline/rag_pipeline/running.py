@@ -59,7 +59,8 @@ async def run(settings: Settings, board: Board) -> Run:
         reason = "database_unavailable" if is_passing_failure(error) else "failed"
         log.error(reason, exc_info=error)
         result.status = FAILED
-    if result.status == OK and settings.run_mode == "single" and (board.tally.files_failed or stop.is_set()):
+    is_incomplete = board.tally.files_failed or board.tally.errors or stop.is_set()
+    if result.status == OK and settings.run_mode == "single" and is_incomplete:
         result.status = FAILED
     return result
 

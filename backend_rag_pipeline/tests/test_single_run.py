@@ -217,3 +217,11 @@ async def test_a_person_at_a_terminal_sees_a_bar_with_files_chunks_and_rate(worl
     assert json.loads(output)["files_processed"] == 1
     assert "1 of 1 files, " in shown
     assert "chunks/s" in shown
+
+
+async def test_a_fault_that_no_document_shows_fails_the_run(world: World) -> None:
+    world.write("fruit.md", TEXT)
+    async with world.database.superuser() as connection:
+        await connection.execute("drop function public.begin_document_indexing(text)")
+    status, report, _ = await world.single()
+    assert (status, report["files_processed"], report["errors"]) == (1, 0, 1)
