@@ -17,7 +17,7 @@ import structlog
 
 from rag_pipeline import queries
 from rag_pipeline.comparing import Difference, candidates_by_size, compare, replaced_folders, with_renames
-from rag_pipeline.database import Database
+from rag_pipeline.database import Database, is_passing_failure
 from rag_pipeline.leases import Lease
 from rag_pipeline.queries import Applied, KnownFile
 from rag_pipeline.settings import Settings
@@ -43,6 +43,7 @@ COMPARED_BY_CONTENT_MAX = 200
 UNSETTLED_WAIT_SECONDS = 1.0
 """Something is just being written: look again sooner than the interval says."""
 LOST_SHARE_MAX = 0.5
+SYNCED_BY_ANOTHER = "AP409"
 NOTHING = Applied(0, 0, 0, 0)
 
 
@@ -135,6 +136,8 @@ class Synchroniser:
             await self._note_failure(error)
         except Exception as error:
             log.warning("sync_failed", pipeline_id=self._pipeline_id, exc_info=error)
+            if not is_passing_failure(error) and getattr(error, "sqlstate", None) != SYNCED_BY_ANOTHER:
+                await self._note_failure(SourceError("what was found could not be stored; the worker's log says why"))
         else:
             return min(interval, UNSETTLED_WAIT_SECONDS) if look.unsettled else interval
         return interval
