@@ -1,4 +1,5 @@
 import { Menu, MenuContent, MenuItem, MenuLabel, MenuRadioGroup, MenuRadioItem, MenuSeparator, MenuTrigger } from "@/components/ui/menu"
+import { initialsOf } from "@/features/profile/initials"
 import { NameDialog } from "@/features/profile/name-dialog"
 import { profileQuery } from "@/lib/api/profile"
 import { setTheme, useTheme, type ThemeChoice } from "@/lib/theme"
@@ -6,13 +7,6 @@ import { useQuery } from "@tanstack/react-query"
 import { Coins, History, LogOut, Monitor, Moon, Sun, UserRound } from "lucide-react"
 import { useState } from "react"
 import { useNavigate } from "react-router"
-
-function initialsOf(name: string | null, email: string): string {
-  const words = (name ?? "").trim().split(/\s+/).filter(Boolean)
-  const sources = words.length > 0 ? words.slice(0, 2) : [email]
-  // By code point, so that a letter outside the basic plane is not cut in half.
-  return sources.map((source) => String.fromCodePoint(source.codePointAt(0) ?? 0x2022)).join("").toLocaleUpperCase()
-}
 
 type ProfileMenuProps = { email: string; onSignOut: () => void }
 
