@@ -43,7 +43,9 @@ def write_file(folder: Path, name: str, content: bytes) -> None:
     os.utime(path, (moment, moment))
 
 
-def ingest(folder: Path, environment: Mapping[str, str], *, log: Path, seconds_max: float) -> Ingested:
+def ingest(
+    folder: Path, environment: Mapping[str, str], *, log: Path, seconds_max: float, files: int | None = None
+) -> Ingested:
     """Run the worker in single mode over a folder. Raises BenchError unless every file was indexed."""
     command = [sys.executable, "docker_entrypoint.py", "--pipeline", "local", "--mode", "single"]
     settings = {
@@ -78,6 +80,8 @@ def ingest(folder: Path, environment: Mapping[str, str], *, log: Path, seconds_m
     if worker.returncode != 0 or report.get("errors") != 0:
         tail = log.read_text(errors="replace")[-3000:]
         raise BenchError(f"the worker ended with {worker.returncode}: {report}\n{tail}")
+    if files is not None and report["files_processed"] != files:
+        raise BenchError(f"the worker processed {report['files_processed']} of {files} files")
     return Ingested(
         files=report["files_processed"],
         seconds=report["duration"],

@@ -67,7 +67,8 @@ class QueueWorker:
                 concurrency=settings.rag_worker_concurrency,
                 wait=wait,
                 fetch_job_polling_interval=settings.rag_worker_poll_seconds,
-                shutdown_graceful_timeout=settings.rag_worker_stop_seconds,
+                # A drained queue ends the worker too: then the last documents take as long as they take.
+                shutdown_graceful_timeout=settings.rag_worker_stop_seconds if wait else None,
                 # Documents carry their own history; a finished job is of no use.
                 delete_jobs=DeleteJobCondition.ALWAYS,
                 install_signal_handlers=False,

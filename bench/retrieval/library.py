@@ -104,7 +104,9 @@ def index_documents(
         "CHUNK_MODEL_TOKENS_MAX": str(chunk_size or DEMO_CHUNK_SIZE),
         **({} if overlap is None else {"CHUNK_OVERLAP_MODEL_TOKENS": str(overlap)}),
     }
-    return ingest(folder, environment, log=directory / "worker.log", seconds_max=INGEST_SECONDS_MAX)
+    return ingest(
+        folder, environment, log=directory / "worker.log", seconds_max=INGEST_SECONDS_MAX, files=len(documents)
+    )
 
 
 async def forget_context(cluster: Cluster, model: Model) -> None:
