@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 
 from deployer.docker import REPOSITORY, Docker, print_command
-from deployer.health import NOT_STARTED, Watch, last_lines
+from deployer.health import NOT_STARTED, ONE_SHOT, Watch, last_lines, read_containers
 from deployer.machine_checks import examine_docker, examine_machine, examine_neighbours
 from deployer.problems import Problem, report
 from deployer.settings import SETTINGS
@@ -26,6 +26,9 @@ def run_up(target: Target, *, is_rehearsal: bool) -> int:
         print_command(["mkdir", CREDENTIALS])
         if not is_rehearsal:
             (REPOSITORY / CREDENTIALS).mkdir()
+    if _is_upgrade(target, docker) and (broken := _prepare(target, docker)):
+        print(f"\nFAIL  {broken}; its own lines above say more. Nothing was replaced: what ran goes on", flush=True)
+        return 1
     status = docker.run(target.compose("up", "-d", "--build", *_named(target)))
     if is_rehearsal:
         print_command(["docker", *target.compose("ps", "--all", "--format", "json")])
@@ -61,6 +64,21 @@ def examine(target: Target, docker: Docker) -> list[Problem]:
     return [*examine_docker(docker), *examine_settings(target), *examine_machine(target, docker)]
 
 
+def _is_upgrade(target: Target, docker: Docker) -> bool:
+    """Whether people are being served now."""
+    printed = docker.ask(*target.compose("ps", "--all", "--format", "json")) or ""
+    return any(each.service == "agent-api" and each.is_well for each in read_containers(printed))
+
+
+def _prepare(target: Target, docker: Docker) -> str:
+    """`up` takes the old containers away before it starts `migrate`. So what may fail comes first: returns what did."""
+    if docker.run(target.compose("build", *(name for name in OWN_SERVICES if name != ONE_SHOT))):
+        return "an image could not be built"
+    if docker.run(target.compose("run", "--rm", "--no-deps", ONE_SHOT)):
+        return "the database could not be brought to this release"
+    return ""
+
+
 def _docker(target: Target, *, is_rehearsal: bool) -> Docker:
     environment = dict(os.environ)
     # Stopping and rehearsing need no values, but the files are not read without these.
@@ -80,7 +98,9 @@ def _named(target: Target) -> tuple[str, ...]:
 def _services(target: Target, docker: Docker) -> tuple[str, ...]:
     """All that must be well: those of the profiles in .env too."""
     asked = docker.ask(*target.compose("config", "--services")) if target.kind == "cloud" else None
-    return tuple((asked or "").split()) or OWN_SERVICES
+    services = tuple((asked or "").split()) or OWN_SERVICES
+    none = target.variables().get("RAG_PIPELINE_REPLICAS") == "0"
+    return tuple(name for name in services if not (none and name == "rag-pipeline"))
 
 
 def _seconds_max(target: Target) -> float:

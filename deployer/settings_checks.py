@@ -29,6 +29,8 @@ FROM_CONTAINERS = (
     "RERANK_BASE_URL",
 )
 FROM_BROWSERS = ("FRONTEND_URL", "VITE_AGENT_ENDPOINT", "VITE_SUPABASE_URL")
+PLACES = 8
+"""The replicas that docker-compose.caddy.yml names."""
 OLLAMA = "http://host.docker.internal:11434/v1"
 
 
@@ -45,6 +47,7 @@ def examine_settings(target: Target) -> list[Problem]:
         *_stand_ins(variables, is_public=target.kind == "cloud"),
         *_dollars(target.env_file),
         *_folders(variables),
+        *_replicas(variables),
     ]
 
 
@@ -105,6 +108,16 @@ def _dollars(file: Path) -> Iterator[Problem]:
         if match and match[1] in SETTINGS and "$" in match[2].replace("$$", "") and not match[2].startswith("'"):
             detail = f"{match[1]} holds a $, which Compose takes for the name of a variable"
             yield Problem(".env", detail, "put the value into single quotes; in an address %24 stands for it")
+
+
+def _replicas(variables: Variables) -> Iterator[Problem]:
+    for name, least in (("AGENT_API_REPLICAS", 1), ("RAG_PIPELINE_REPLICAS", 0)):
+        value = variables.get(name, "1")
+        if not re.fullmatch(r"[0-9]{1,3}", value) or int(value) < least:
+            yield Problem(".env", f"{name} is no number from {least}", "write how many are to run, or remove the line")
+        elif name == "AGENT_API_REPLICAS" and int(value) > PLACES and "AGENT_API_UPSTREAMS" not in variables:
+            detail = f"Caddy has places for {PLACES} replicas, not for {value}"
+            yield Problem(".env", detail, f"set {name}={PLACES}, or name all of them in AGENT_API_UPSTREAMS")
 
 
 def _folders(variables: Variables) -> Iterator[Problem]:

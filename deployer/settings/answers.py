@@ -98,6 +98,10 @@ LIMITS = Section(
         Setting("RATE_LIMIT_REQUESTS", (API,), "5", "New questions a person may ask per window.", is_common=True),
         Setting("RATE_LIMIT_WINDOW_SECONDS", (API,), "60", is_common=True),
         Setting("REQUEST_BODY_MAX_BYTES", (API,), "2097152", is_common=True),
+        Setting(
+            *("REQUEST_BODY_TIMEOUT_SECONDS", (API,), "60"),
+            "A body that takes longer to arrive is refused; uploads have UPLOAD_RECEIVE_TIMEOUT_SECONDS.",
+        ),
         Setting("MESSAGE_MAX_CHARACTERS", (API,), "200000", is_common=True),
         Setting("ANSWER_MAX_CHARACTERS", (API,), "400000"),
         Setting(

@@ -80,6 +80,11 @@ THE_SITE = Section(
 CONTAINERS = Section(
     "Containers",
     (
+        Setting(
+            *("AGENT_API_REPLICAS", (COMPOSE, DEPLOY), "1"),
+            "Behind Caddy, up to 8; more with AGENT_API_UPSTREAMS. Without Caddy one holds port 8001.",
+        ),
+        Setting("RAG_PIPELINE_REPLICAS", (COMPOSE, DEPLOY), "1", "0: ingestion runs on a schedule."),
         Setting("PUBLISH_ADDRESS", (COMPOSE,), "127.0.0.1", "Where ports 8001 and 8082 are published without Caddy."),
         Setting(
             *("AGENT_API_STOP_SECONDS", (COMPOSE,), "340"),

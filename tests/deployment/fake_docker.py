@@ -46,8 +46,7 @@ def compose(answers: dict[str, Any], arguments: list[str]) -> int:
         return say(answers["services"])
     if command == "up":
         print("building")
-        return int(answers["up"])
-    return 0
+    return int(answers.get(command, 0))
 
 
 def next_of(turns: list[str]) -> str:

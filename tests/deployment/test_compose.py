@@ -9,10 +9,14 @@ import threading
 from collections.abc import Generator, Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from urllib.parse import urljoin
 
 import pytest
 
 from agent_api.settings import Settings, load_settings
+from deployer.settings import SETTINGS, settings_of
+from deployer.settings.model import API, WORKER, Reader
+from deployer.settings_checks import PLACES
 from local_stack.env_files import read_env_file
 from local_stack.paths import REPOSITORY
 from tests.deployment.compose import BASE, CADDY, Missing, Tree, built_here, environment_of, fill, merged, read
@@ -124,6 +128,46 @@ def test_everything_can_be_scaled_behind_caddy() -> None:
     assert "ports" not in SERVICES["rag-pipeline"]
     upstreams = environment_of(PUBLIC["caddy"], DOT_ENV)["AGENT_API_UPSTREAMS"].split()
     assert upstreams == [f"dynamous-agent-agent-api-{number}:8001" for number in range(1, 9)]
+
+
+def test_replicas_are_a_setting_that_a_repeated_start_keeps() -> None:
+    def replicas(service: Tree, **variables: str) -> str:
+        return fill(str(service["deploy"]["replicas"]), variables)
+
+    assert replicas(PUBLIC["agent-api"]) == replicas(SERVICES["rag-pipeline"]) == "1"
+    assert replicas(PUBLIC["agent-api"], AGENT_API_REPLICAS="3") == "3"
+    assert replicas(PUBLIC["rag-pipeline"], RAG_PIPELINE_REPLICAS="0") == "0"
+    assert "replicas" not in SERVICES["agent-api"]["deploy"], "one replica holds the port"
+    upstreams = environment_of(PUBLIC["caddy"], DOT_ENV)["AGENT_API_UPSTREAMS"].split()
+    assert len(upstreams) == PLACES
+
+
+def test_links_in_mails_lead_to_the_site_and_attempts_are_counted() -> None:
+    settings = {**DOT_ENV, "SUPABASE_URL": "https://chat.example.com"}
+    auth = environment_of(PUBLIC["auth"], settings)
+    # As the auth service makes them: the path replaces that of its own address.
+    paths = [path for name, path in auth.items() if "URLPATHS" in name]
+    assert {urljoin(auth["API_EXTERNAL_URL"], path) for path in paths} == {"https://chat.example.com/auth/v1/verify"}
+    assert {name.rsplit("URLPATHS_")[1] for name in auth if "URLPATHS" in name} == {
+        *("CONFIRMATION", "RECOVERY", "EMAIL_CHANGE", "INVITE")
+    }
+    assert auth["GOTRUE_SITE_URL"] == "https://chat.example.com"
+    assert auth["GOTRUE_URI_ALLOW_LIST"] == "https://chat.example.com/auth/callback"
+    assert environment_of(SERVICES["auth"], {})["GOTRUE_SITE_URL"] == "http://localhost:8082"
+    assert auth["GOTRUE_RATE_LIMIT_HEADER"] == "X-Forwarded-For"
+
+
+def test_no_service_gets_a_secret_that_it_does_not_read() -> None:
+    readers = {"agent-api": API, "rag-pipeline": WORKER, "migrate": Reader.MIGRATE}
+    for name, service in PUBLIC.items():
+        if service.get("profiles"):
+            continue
+        read = {setting.name for setting in settings_of(readers[name])} if name in readers else set[str]()
+        text = "\n".join(_strings(service))
+        handed_on = {each for each in re.findall(r"\$\{(\w+)", text) if each in SETTINGS and SETTINGS[each].is_secret}
+        assert handed_on <= read, name
+        assert "env_file" not in service, name
+        assert "args" not in service.get("build", {}), f"{name}: arguments stand in the image's history"
 
 
 def test_without_caddy_the_ports_are_known_and_stay_on_this_machine() -> None:

@@ -30,13 +30,58 @@ def compose(operator: Operator, *arguments: str, project: str = "dynamous-agent"
 
 def test_cloud_starts_everything_behind_caddy_and_waits_until_it_is_well(operator: Operator) -> None:
     starting = lines(*(container(name, health="starting") for name in SERVICES))
-    operator.answers["containers"] = ["", starting, operator.answers["containers"][0]]
+    operator.answers["containers"] = ["", "", starting, operator.answers["containers"][0]]
     ended = operator.run("--type", "cloud")
     assert ended.status == 0, ended.output
     assert ended.changes == [compose(operator, *FILES, "up", "-d", "--build")]
-    assert sum("ps" in call and "json" in call for call in ended.calls) == 3
+    assert sum("ps" in call and "json" in call for call in ended.calls) == 4
     assert "everything is healthy" in ended.output
     assert "https://127.0.0.2" in ended.output
+
+
+def test_an_upgrade_builds_and_migrates_before_anything_that_runs_is_touched(operator: Operator) -> None:
+    ended = operator.run("--type", "cloud")
+    assert ended.status == 0, ended.output
+    assert ended.changes == [
+        compose(operator, *FILES, "build", "agent-api", "rag-pipeline", "frontend"),
+        compose(operator, *FILES, "run", "--rm", "--no-deps", "migrate"),
+        compose(operator, *FILES, "up", "-d", "--build"),
+    ]
+
+
+@pytest.mark.parametrize(("command", "said"), [("build", "an image"), ("run", "the database")])
+def test_an_upgrade_that_cannot_be_made_replaces_nothing(operator: Operator, command: str, said: str) -> None:
+    operator.answers[command] = 1
+    ended = operator.run("--type", "cloud")
+    assert ended.status == 1
+    assert not any("up" in call for call in ended.changes)
+    assert f"FAIL  {said} could not" in ended.output
+
+
+def test_an_api_that_does_not_work_is_replaced_at_once(operator: Operator) -> None:
+    broken = container("agent-api", health="unhealthy")
+    operator.answers["containers"] = [lines(broken), operator.answers["containers"][0]]
+    assert operator.run("--type", "cloud").changes == [compose(operator, *FILES, "up", "-d", "--build")]
+
+
+def test_a_worker_that_runs_on_a_schedule_is_not_waited_for(operator: Operator) -> None:
+    operator.variables["RAG_PIPELINE_REPLICAS"] = "0"
+    operator.answers["containers"] = [lines(*(container(name) for name in SERVICES if name != "rag-pipeline"))]
+    ended = operator.run("--type", "cloud")
+    assert ended.status == 0, ended.output
+
+
+def test_numbers_of_replicas_that_cannot_be_are_named(operator: Operator) -> None:
+    operator.variables |= {"AGENT_API_REPLICAS": "0", "RAG_PIPELINE_REPLICAS": "many"}
+    ended = operator.run("--type", "cloud")
+    assert (ended.status, ended.changes) == (2, [])
+    assert "remove the line" in ended.cure_of("FAIL", ".env", "AGENT_API_REPLICAS is no number from 1")
+    assert "remove the line" in ended.cure_of("FAIL", ".env", "RAG_PIPELINE_REPLICAS is no number from 0")
+    operator.variables |= {"AGENT_API_REPLICAS": "9", "RAG_PIPELINE_REPLICAS": "2"}
+    ended = operator.run("--type", "cloud")
+    assert "AGENT_API_UPSTREAMS" in ended.cure_of("FAIL", ".env", "Caddy has places for 8 replicas, not for 9")
+    operator.variables["AGENT_API_UPSTREAMS"] = "one:8001 another:8001"
+    assert operator.run("--type", "cloud").status == 0
 
 
 def test_the_usual_env_file_needs_no_word() -> None:
@@ -47,6 +92,8 @@ def test_the_usual_env_file_needs_no_word() -> None:
 def test_local_joins_a_project_and_touches_nothing_else_in_it(operator: Operator) -> None:
     for name in ("AGENT_API_HOSTNAME", "FRONTEND_HOSTNAME", "LETSENCRYPT_EMAIL"):
         del operator.variables[name]
+    running = operator.answers["containers"][0]
+    operator.answers["containers"] = ["", running]
     started = operator.run("--type", "local", "--project", "localai")
     assert started.status == 0, started.output
     base = ["-f", "docker-compose.yml"]
