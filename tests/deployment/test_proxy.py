@@ -3,6 +3,7 @@
 import asyncio
 import json
 import ssl
+from pathlib import Path
 from uuid import uuid4
 
 import httpx
@@ -10,7 +11,9 @@ import pytest
 from agent_api_support.chat import ASK, new_id
 from agent_api_support.waiting import until
 
-from tests.deployment.proxy import AGENT_HOST, SITE_HOST, Proxy
+from local_stack.paths import REPOSITORY
+from local_stack.processes import free_ports
+from tests.deployment.proxy import AGENT_HOST, SITE_HOST, Proxy, run_caddy
 
 REQUEST_LIMIT, WEBHOOK_LIMIT = 2 * 1024 * 1024, 256 * 1024
 READ_SECONDS_MAX = 20.0
@@ -134,6 +137,32 @@ async def test_the_log_tells_what_happened_without_its_secrets(proxy: Proxy) -> 
     assert "Bearer" not in written
     lines = [json.loads(line) for line in written.splitlines() if marker in line]
     assert {(line["request"]["method"], line["status"]) for line in lines} == {("GET", 404), ("GET", 200)}
+
+
+async def test_places_without_a_replica_do_not_fill_the_log(tmp_path: Path) -> None:
+    checks = 0
+
+    async def refuse(_reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        nonlocal checks
+        checks += 1
+        writer.close()
+
+    http_port, https_port, health_port = free_ports(3)
+    async with await asyncio.start_server(refuse, "127.0.0.1", 0) as nobody:
+        port = nobody.sockets[0].getsockname()[1]
+        environment = {
+            "AGENT_API_HOSTNAME": AGENT_HOST,
+            "FRONTEND_HOSTNAME": SITE_HOST,
+            "LETSENCRYPT_EMAIL": "operator@example.com",
+            "CADDY_GLOBAL_OPTIONS": f"local_certs\nskip_install_trust\nhttp_port {http_port}\nhttps_port {https_port}",
+            "CADDY_HEALTH_PORT": str(health_port),
+            "AGENT_API_UPSTREAMS": f"127.0.0.1:{port}",
+        }
+        health = f"http://127.0.0.1:{health_port}/health"
+        async with run_caddy(REPOSITORY / "Caddyfile", environment, home=tmp_path, health_url=health) as log:
+            # When it asks again, it has written down what it had to say the time before.
+            await until(lambda: checks >= 2)
+            assert "health_checker" not in log.read_text()
 
 
 async def test_both_replicas_are_asked_and_one_that_is_unknown_is_not(proxy: Proxy) -> None:
