@@ -127,6 +127,12 @@ class MessageTooLarge(AppError):
     status_code, code, default_message = 413, "message_too_large", "This is larger than the limit."
 
 
+class RequestTimedOut(AppError):
+    """The body did not arrive in time."""
+
+    status_code, code, default_message = 408, "request_timed_out", "The request took too long to arrive."
+
+
 class InvalidRequest(AppError):
     """A body, a path or a query that does not have the documented shape."""
 
@@ -242,6 +248,7 @@ def app_error_from_http_exception(error: HTTPException) -> AppError:
         403: Unauthorized,
         404: NotFound,
         405: MethodNotAllowed,
+        408: RequestTimedOut,
         413: MessageTooLarge,
     }
     if refusal := by_status.get(error.status_code):

@@ -159,7 +159,12 @@ def create_app(settings: Settings) -> FastAPI:
             ),
             Middleware(ErrorBoundary),
             Middleware(Authentication),
-            Middleware(BodyLimit, max_bytes=settings.request_body_max_bytes, exceptions=[upload_body_limit(settings)]),
+            Middleware(
+                BodyLimit,
+                max_bytes=settings.request_body_max_bytes,
+                timeout_seconds=settings.request_body_timeout_seconds,
+                exceptions=[upload_body_limit(settings)],
+            ),
         ],
     )
     app.state.settings = settings

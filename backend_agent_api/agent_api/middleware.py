@@ -4,6 +4,7 @@ BodyLimit.
 Pure ASGI: nothing here buffers a stream or moves a request to another task.
 """
 
+import asyncio
 import re
 import time
 import uuid
@@ -96,7 +97,7 @@ class ErrorBoundary:
 
 @dataclass(frozen=True)
 class BodyLimitOf:
-    """What one route accepts, where that is not what all others do. It reads its body itself."""
+    """What one route accepts, where that is not what all others do. It reads its body itself, in its own time."""
 
     method: str
     path: str
@@ -105,11 +106,14 @@ class BodyLimitOf:
 
 
 class BodyLimit:
-    """Refuse bodies over the limit, by their declared length or as they arrive."""
+    """Refuse bodies over the limit, by their declared length or as they arrive, and those that take too long."""
 
-    def __init__(self, app: ASGIApp, *, max_bytes: int, exceptions: Sequence[BodyLimitOf] = ()) -> None:
+    def __init__(
+        self, app: ASGIApp, *, max_bytes: int, timeout_seconds: float, exceptions: Sequence[BodyLimitOf] = ()
+    ) -> None:
         self._app = app
         self._max_bytes = max_bytes
+        self._timeout_seconds = timeout_seconds
         self._exceptions = {(each.method, each.path): each for each in exceptions}
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
@@ -123,14 +127,22 @@ class BodyLimit:
         if declared.isdecimal() and int(declared) > max_bytes:
             raise exception.refusal if exception else MessageTooLarge
         received_bytes = 0
+        # Only while the body arrives: afterwards the same call waits for the client to leave.
+        deadline = None if exception else asyncio.get_running_loop().time() + self._timeout_seconds
 
         async def receive_counting() -> Message:
-            nonlocal received_bytes
-            message = await receive()
+            nonlocal received_bytes, deadline
+            try:
+                async with asyncio.timeout_at(deadline):
+                    message = await receive()
+            except TimeoutError:
+                # FastAPI lets only its own exception through while it reads a body.
+                raise HTTPException(408) from None
+            if not message.get("more_body", False):
+                deadline = None
             if message["type"] == "http.request":
                 received_bytes += len(message.get("body", b""))
                 if received_bytes > max_bytes:
-                    # FastAPI lets only its own exception through while it reads a body.
                     raise exception.refusal if exception else HTTPException(413)
             return message
 

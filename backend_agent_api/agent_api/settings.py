@@ -165,6 +165,8 @@ class Settings(BaseSettings):
     rate_limit_requests: Count = 5
     rate_limit_window_seconds: Count = 60
     request_body_max_bytes: Count = 2 * 1024 * 1024
+    request_body_timeout_seconds: Seconds = 60
+    """A body that takes longer to arrive is refused; uploads have UPLOAD_RECEIVE_TIMEOUT_SECONDS."""
     message_max_characters: Count = 200_000
 
     run_lease_seconds: Seconds = 30

@@ -35,7 +35,8 @@ class Outer(BaseModel):
 @pytest_asyncio.fixture(scope="module")
 async def odd_api(shared_database: Database) -> AsyncGenerator[Api]:
     """The API with a small body limit and routes that fail in every way."""
-    async with run_api(make_settings(shared_database.dsn(), request_body_max_bytes=1000)) as running:
+    settings = make_settings(shared_database.dsn(), request_body_max_bytes=1000, request_body_timeout_seconds=1)
+    async with run_api(settings) as running:
         app = running.app
 
         @app.get("/odd/crash")
@@ -243,6 +244,17 @@ async def test_a_body_declared_too_large_is_refused_before_it_is_sent(odd_api: A
     writer.write(b"POST /odd/body HTTP/1.1\r\nHost: api.example.com\r\nContent-Length: 1001\r\n\r\n")
     async with asyncio.timeout(10):
         assert (await reader.readline()).startswith(b"HTTP/1.1 413")
+    writer.close()
+    await writer.wait_closed()
+
+
+async def test_a_body_that_never_ends_is_408(odd_api: Api) -> None:
+    address = httpx.URL(odd_api.base_url)
+    reader, writer = await asyncio.open_connection(address.host, address.port)
+    head = "POST /odd/body HTTP/1.1\r\nHost: api.example.com\r\nContent-Type: application/json\r\n"
+    writer.write(f"{head}Content-Length: 1000\r\n\r\n{{".encode())
+    async with asyncio.timeout(10):
+        assert (await reader.readline()).startswith(b"HTTP/1.1 408")
     writer.close()
     await writer.wait_closed()
 
