@@ -5,7 +5,7 @@ from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 
 from rag_pipeline.queries import KnownFile
-from rag_pipeline.sources.source import JsonValue, SourceFile
+from rag_pipeline.sources.source import JsonValue, Listing, SourceFile, SourceState
 
 
 @dataclass(frozen=True)
@@ -27,14 +27,16 @@ def is_unchanged(file: SourceFile, known: KnownFile) -> bool:
     )
 
 
-def compare(files: Sequence[SourceFile], unsettled: Collection[str], known: Mapping[str, KnownFile]) -> Difference:
-    """Compare a complete listing. Files that are still being written are there, and neither new nor changed.
+def compare(listing: Listing, known: Mapping[str, KnownFile]) -> Difference:
+    """Compare a complete listing. Files that are still being written are there, and neither new nor changed; what could
+    not be looked at stays as it is known.
 
     What vanished while a new file of its size is still being written may be that file: it is decided once that one has
     settled.
     """
-    listed = {file.key for file in files} | set(unsettled)
-    vanished = [key for key in known if key not in listed]
+    files, unsettled = listing.files, listing.unsettled
+    listed = {file.key for file in files} | unsettled
+    vanished = [key for key in known if key not in listed and not is_unread(key, listing.unread)]
     renames = _renames_by_identity(files, vanished, known)
     moved = set(renames.values())
     upserts = tuple(
@@ -51,6 +53,24 @@ def compare(files: Sequence[SourceFile], unsettled: Collection[str], known: Mapp
         key for key in vanished if key not in renames and (known[key].size_bytes or None) not in waiting_sizes
     )
     return Difference(upserts, removed, renames)
+
+
+def is_unread(key: str, unread: Collection[str]) -> bool:
+    """Whether it, or a folder it is in, could not be looked at."""
+    while key and unread:
+        if key in unread:
+            return True
+        key = key.rpartition("/")[0]
+    return False
+
+
+def with_unread_mounts(before: Mapping[str, JsonValue], listing: Listing) -> SourceState:
+    """The state to save: a disk that could not be read now is still one that may be found unmounted later."""
+    former, present = before.get("mounts"), listing.state.get("mounts")
+    if not isinstance(former, list) or not isinstance(present, list):
+        return listing.state
+    unread = [mount for mount in former if mount not in present and is_unread(str(mount), listing.unread)]
+    return {**listing.state, "mounts": [*present, *unread]}
 
 
 def replaced_folders(before: Mapping[str, JsonValue], now: Mapping[str, JsonValue]) -> list[str]:

@@ -121,6 +121,7 @@ async def _once(parts: Parts, stop: asyncio.Event) -> None:
     async with parts.model_turn.kept():
         look = await parts.synchroniser.once()
         parts.board.tally.files_deleted += look.applied.removed
+        parts.board.tally.errors += look.is_partial
         await parts.worker.look_after_jobs(parts.settings.rag_pipeline_id)
         await _work_off(parts, stop)
     await _refresh_statistics(parts)

@@ -16,7 +16,14 @@ from typing import Any
 import structlog
 
 from rag_pipeline import queries
-from rag_pipeline.comparing import Difference, candidates_by_size, compare, replaced_folders, with_renames
+from rag_pipeline.comparing import (
+    Difference,
+    candidates_by_size,
+    compare,
+    replaced_folders,
+    with_renames,
+    with_unread_mounts,
+)
 from rag_pipeline.database import Database, is_passing_failure
 from rag_pipeline.leases import Lease
 from rag_pipeline.queries import Applied, KnownFile
@@ -53,6 +60,8 @@ class Look:
 
     applied: Applied
     unsettled: int = 0
+    is_partial: bool = False
+    """Something could not be read; the pipeline says what."""
 
 
 class Synchroniser:
@@ -65,7 +74,7 @@ class Synchroniser:
         self._pipeline_id = settings.rag_pipeline_id
         self._lease = Lease(database, name=f"rag-sync:{self._pipeline_id}", seconds=settings.rag_sync_lease_seconds)
         self._woken = asyncio.Event()
-        self._applied_listing: tuple[tuple[SourceFile, ...], SourceState] | None = None
+        self._applied_listing: tuple[tuple[SourceFile, ...], SourceState, Mapping[str, str]] | None = None
 
     async def run(self, stop: asyncio.Event) -> None:
         """Look whenever the interval has passed or the source says so, until `stop`."""
@@ -97,7 +106,7 @@ class Synchroniser:
                 look = await self.look()
                 added = _sum(added, look.applied)
                 if not look.unsettled or asyncio.get_running_loop().time() > deadline:
-                    return Look(added, look.unsettled)
+                    return Look(added, look.unsettled, look.is_partial)
                 await asyncio.sleep(UNSETTLED_WAIT_SECONDS)
         except SourceError as error:
             await self._note_failure(error)
@@ -186,17 +195,21 @@ class Synchroniser:
         return await self._apply(difference, changes.state, is_complete=False)
 
     async def _apply_listing(self, listing: Listing, state: SourceState, *, is_due: bool) -> Look:
-        if self._applied_listing == (listing.files, listing.state) and not is_due:
+        state_now = with_unread_mounts(state, listing)
+        seen = (listing.files, state_now, listing.unread)
+        if self._applied_listing == seen and not is_due:
             await self._note_look()
-            return Look(NOTHING)
+            return Look(NOTHING, is_partial=bool(listing.unread))
         async with self._database.transaction() as connection:
             known = await queries.list_known_files(connection, self._pipeline_id)
-        difference = compare(listing.files, listing.unsettled, known)
+        difference = compare(listing, known)
         self._refuse_lost_folder(listing, difference, known, state)
         renames = difference.renames | await self._renames_by_content(difference, known)
-        applied = await self._apply(with_renames(difference, renames), listing.state, is_complete=True)
-        self._applied_listing = None if listing.unsettled else (listing.files, listing.state)
-        return Look(applied, len(listing.unsettled))
+        applied = await self._apply(with_renames(difference, renames), state_now, is_complete=True)
+        if listing.unread:
+            await self._note_failure(_unread(listing.unread))
+        self._applied_listing = None if listing.unsettled else seen
+        return Look(applied, len(listing.unsettled), bool(listing.unread))
 
     def _refuse_lost_folder(
         self, listing: Listing, difference: Difference, known: Mapping[str, KnownFile], state: SourceState
@@ -264,6 +277,12 @@ class Synchroniser:
         folder = self._settings.rag_watch_directory
         folders = {str(folder), os.path.abspath(folder), f"./{folder.name}", folder.name, f"/app/{folder.name}"}
         return sorted(f"{each}/{key}" for each in folders)
+
+
+def _unread(unread: Mapping[str, str]) -> SourceUnavailable:
+    key, reason = next(iter(sorted(unread.items())))
+    others = f" (and {len(unread) - 1} more)" if len(unread) > 1 else ""
+    return SourceUnavailable(f"cannot be read, and left as it is known: {key}{others}: {reason}")
 
 
 def _sum(one: Applied, other: Applied) -> Applied:

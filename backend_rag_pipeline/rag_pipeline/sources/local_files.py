@@ -5,19 +5,16 @@ writing waits until two looks find it the same.
 """
 
 import asyncio
-import errno
 import mimetypes
 import os
-import stat
 import time
-from collections.abc import AsyncGenerator, Iterator, Mapping
+from collections.abc import AsyncGenerator, Mapping
 from datetime import UTC, datetime
 from pathlib import Path
 
-import structlog
-
-from rag_pipeline.sources.local_names import is_ignored, is_too_long, key_of, path_of
-from rag_pipeline.sources.local_reading import link_target, opened_folder, read_beneath
+from rag_pipeline.sources.local_names import key_of, path_of
+from rag_pipeline.sources.local_reading import opened_folder, read_beneath
+from rag_pipeline.sources.local_walk import FolderWalk
 from rag_pipeline.sources.local_watch import FolderWatch
 from rag_pipeline.sources.source import (
     Changes,
@@ -28,8 +25,6 @@ from rag_pipeline.sources.source import (
     SourceFile,
     SourceUnavailable,
 )
-
-log = structlog.stdlib.get_logger(__name__)
 
 SETTLED_SECONDS = 10.0
 """Who writes a file touches it more often than this; one that is older need not be looked at twice."""
@@ -85,8 +80,8 @@ class LocalFiles:
         found: list[SourceFile] = []
         unsettled: set[str] = set()
         looks: dict[str, tuple[str, float]] = {}
-        mounts: list[JsonValue] = []
-        for path, status in self._walk(mounts):
+        walk = FolderWalk(self._root)
+        for path, status in walk.files():
             if len(found) >= self._files_max:
                 raise SourceUnavailable(f"more than RAG_FILES_MAX ({self._files_max}) files")
             file = _source_file(path, status)
@@ -100,53 +95,12 @@ class LocalFiles:
             raise SourceUnavailable("the folder was replaced while it was read")
         self._looks = looks
         self._watch.follow(f"{identity['device']}:{identity['inode']}")
-        return Listing(tuple(found), {"folder": identity, "mounts": mounts}, frozenset(unsettled))
+        mounts: list[JsonValue] = [*walk.mounts]
+        return Listing(tuple(found), {"folder": identity, "mounts": mounts}, frozenset(unsettled), walk.unread)
 
     def _first_seen(self, file: SourceFile) -> float:
         known = self._looks.get(file.key)
         return known[1] if known is not None and known[0] == file.fingerprint else time.monotonic()
-
-    def _walk(self, mounts: list[JsonValue]) -> Iterator[tuple[str, os.stat_result]]:
-        """Every file; the folders below on which another disk is mounted are added to `mounts`."""
-
-        def refuse(error: OSError) -> None:
-            # A folder below that was deleted meanwhile holds nothing; any other failure makes the listing incomplete.
-            if error.errno != errno.ENOENT or error.filename == self._root:
-                raise SourceUnavailable(f"a folder cannot be read: {error.strerror}") from None
-
-        devices: dict[str, int] = {}
-        for folder, names, files, descriptor in os.fwalk(self._root, onerror=refuse):
-            devices[folder] = os.fstat(descriptor).st_dev
-            if devices[folder] != devices.get(os.path.dirname(folder), devices[folder]):
-                mounts.append(key_of(os.path.relpath(folder, self._root)))
-            names[:] = [name for name in names if not is_ignored(name)]
-            for name in files:
-                if is_ignored(name):
-                    continue
-                path = os.path.relpath(os.path.join(folder, name), self._root)
-                if is_too_long(key_of(path)):
-                    # It must not keep the others from being stored.
-                    log.warning("path_too_long", begins_with=key_of(path)[:100])
-                    continue
-                status = self._status(path, name, descriptor)
-                if status is not None:
-                    yield path, status
-
-    def _status(self, path: str, name: str, folder: int) -> os.stat_result | None:
-        """What is known of a regular file; None for anything else, and for a link that leads out."""
-        try:
-            status = os.stat(name, dir_fd=folder, follow_symlinks=False)
-            if stat.S_ISLNK(status.st_mode):
-                target = link_target(self._root, path)
-                if target is None:
-                    log.debug("link_refused", key=key_of(path))
-                    return None
-                status = os.stat(os.path.join(os.path.realpath(self._root), target), follow_symlinks=False)
-        except FileNotFoundError:
-            return None
-        except OSError as error:
-            raise SourceUnavailable(f"a file cannot be examined: {error.strerror}") from None
-        return status if stat.S_ISREG(status.st_mode) else None
 
 
 def _source_file(path: str, status: os.stat_result) -> SourceFile:

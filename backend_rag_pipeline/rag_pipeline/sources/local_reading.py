@@ -78,7 +78,12 @@ def link_target(root: str, relative_path: str) -> str | None:
     return os.path.relpath(real_path, real_root)
 
 
-def _open_beneath(folder: int, parts: tuple[str, ...]) -> int:
+def open_folder_beneath(folder: int, parts: tuple[str, ...]) -> int:
+    """A descriptor of the folder itself (no parts) or of one below it, with no link on the way. Raises OSError."""
+    return _open_beneath(folder, parts or (".",), _DIRECTORY)
+
+
+def _open_beneath(folder: int, parts: tuple[str, ...], flags: int = _FILE) -> int:
     if not parts or any(part in ("..", "/") for part in parts):
         raise NotADirectoryError("not a path below the folder")
     opened: list[int] = []
@@ -87,7 +92,7 @@ def _open_beneath(folder: int, parts: tuple[str, ...]) -> int:
         for part in parts[:-1]:
             current = os.open(part, _DIRECTORY, dir_fd=current)
             opened.append(current)
-        return os.open(parts[-1], _FILE, dir_fd=current)
+        return os.open(parts[-1], flags, dir_fd=current)
     finally:
         for descriptor in opened:
             os.close(descriptor)

@@ -1,8 +1,8 @@
 """The protocol between the synchroniser and what it reads documents from.
 
 A source never decides what is deleted: it says what it has seen. Only a listing that is complete and free of errors
-may remove documents, so whatever keeps a source from seeing everything raises `SourceUnavailable`, and never shortens
-the listing.
+may remove documents, so whatever keeps a source from seeing everything raises `SourceUnavailable` or is named in the
+listing as unread, and never silently shortens it.
 """
 
 from collections.abc import AsyncIterator, Mapping
@@ -105,13 +105,16 @@ class SourceFile:
 
 @dataclass(frozen=True)
 class Listing:
-    """Everything the source holds now, complete and free of errors."""
+    """Everything the source holds now, complete and free of errors but for what it names as unread."""
 
     files: tuple[SourceFile, ...]
     state: SourceState = field(default_factory=dict[str, JsonValue])
     unsettled: frozenset[str] = frozenset()
     """Keys that are there but are not to be read yet, because somebody is still writing them: neither changed nor
     removed."""
+    unread: Mapping[str, str] = field(default_factory=dict[str, str])
+    """What could not be looked at, with the reason: nothing may be concluded about these keys, nor about any below
+    them ('key/...')."""
 
 
 @dataclass(frozen=True)
