@@ -136,7 +136,7 @@ async def run_proxy(
         log = await stack.enter_async_context(
             run_caddy(REPOSITORY / "Caddyfile", environment, home=home / "proxy", health_url=health)
         )
-        context = await _trust(home / "proxy" / "caddy" / "pki" / "authorities" / "local" / "root.crt")
+        context = await trust(home / "proxy" / "caddy" / "pki" / "authorities" / "local" / "root.crt")
         yield Proxy(fleet, replicas, http_port, https_port, log, context)
 
 
@@ -145,7 +145,7 @@ def _home(path: Path) -> Path:
     return path
 
 
-async def _trust(authority: Path) -> ssl.SSLContext:
+async def trust(authority: Path) -> ssl.SSLContext:
     """Nothing but Caddy's own authority, once it has made one."""
     async with asyncio.timeout(START_SECONDS_MAX):
         while True:
