@@ -33,6 +33,7 @@ NOT_INDEXED_CODES = frozenset({"unsupported_type", "empty", "needs_vision"})
 """Nothing is wrong with us or the file; what was stored of an earlier content goes."""
 OUTAGE_CODES = frozenset({"source_unavailable", "storage_unavailable", "authentication", "not_permitted"})
 EMBEDDING_CODES = frozenset({"embedding_unavailable", "embedding_refused"})
+TIMED_OUT_CODE = "timed_out"
 INTERRUPTIONS_MAX = 20
 """How often a job may come back from a worker that vanished before its document is suspected."""
 RETRY_SPREAD = 0.2
@@ -230,7 +231,7 @@ class Ingestor:
         return self._index_version
 
     async def _fail(self, document_id: str, document: BegunDocument, failure: _Failure, error: Exception) -> Outcome:
-        retry_seconds = await self._retry_seconds(failure, document.attempts)
+        retry_seconds = await self._retry_seconds(document_id, failure, document.attempts)
         async with self._database.transaction() as connection:
             await queries.record_failure(
                 connection,
@@ -250,10 +251,10 @@ class Ingestor:
         )
         return Outcome("failed" if retry_seconds is None else "waiting", failure.code)
 
-    async def _retry_seconds(self, failure: _Failure, attempts: int) -> float | None:
+    async def _retry_seconds(self, document_id: str, failure: _Failure, attempts: int) -> float | None:
         """When to try again; None: not before the document changes."""
         settings = self._settings
-        if failure.is_final:
+        if failure.is_final or await self._is_slow_again(document_id, failure, attempts):
             return None
         if attempts + 1 >= settings.rag_attempts_max:
             # While a neighbour is away for everyone, no document is to blame: an outage must not quarantine them all.
@@ -263,6 +264,13 @@ class Ingestor:
             return settings.rag_retry_wait_max_seconds if is_outage else None
         wait = min(settings.rag_retry_wait_seconds * 2**attempts, settings.rag_retry_wait_max_seconds)
         return wait * random.uniform(1 - RETRY_SPREAD, 1 + RETRY_SPREAD)  # noqa: S311 - spreads load, guards nothing
+
+    async def _is_slow_again(self, document_id: str, failure: _Failure, attempts: int) -> bool:
+        """The machine may have been busy once; a file that is slow twice must not take a process for hours."""
+        if failure.code != TIMED_OUT_CODE or attempts == 0:
+            return False
+        async with self._database.transaction() as connection:
+            return await queries.last_failure(connection, document_id) == TIMED_OUT_CODE
 
 
 def _failure_of(error: Exception) -> _Failure:

@@ -144,6 +144,13 @@ async def finish_unchanged(connection: Connection, document_id: str, *, run: int
     await connection.execute("select public.finish_document_unchanged(%s, %s, %s)", [document_id, run, status])
 
 
+async def last_failure(connection: Connection, document_id: str) -> str | None:
+    """The code with which the latest attempt ended, where that failed."""
+    query = "select m.error_code from public.document_metadata as m where m.id = %s"
+    row = await (await connection.execute(query, [document_id])).fetchone()
+    return None if row is None else row["error_code"]
+
+
 async def record_failure(
     connection: Connection, document_id: str, *, run: int, code: str, message: str, retry_seconds: float | None
 ) -> None:

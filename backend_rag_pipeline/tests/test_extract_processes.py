@@ -234,7 +234,7 @@ async def test_a_picture_is_described_by_the_vision_model(vision: VisionService)
 
 @pytest.mark.parametrize(
     ("status", "code", "is_permanent"),
-    [(500, "timed_out", False), (429, "timed_out", False), (401, "needs_vision", True)],
+    [(500, "vision_unavailable", False), (429, "vision_unavailable", False), (401, "needs_vision", True)],
 )
 async def test_a_vision_model_that_fails_is_told(
     vision: VisionService, status: int, code: str, is_permanent: bool

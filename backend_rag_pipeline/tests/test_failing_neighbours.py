@@ -1,5 +1,6 @@
 """What stands around the worker fails: each document says so, keeps what it had, and nothing half is stored."""
 
+from made_files import make_pdf
 from rag_support.embedding_server import Fault, FaultKind
 from rag_support.world import World
 
@@ -58,6 +59,28 @@ async def test_a_document_that_the_model_never_takes_is_left_alone_after_the_lim
     assert (await world.document("good.md"))["status"] == "indexed"
     world.write("bad.md", "A better text.", written_at=1_700_000_000)
     await world.until_status("bad.md", "indexed")
+
+
+async def test_a_file_that_is_slow_to_read_is_tried_twice_and_no_more_until_it_changes(world: World) -> None:
+    # What went wrong before says nothing about how fast it is read.
+    world.write("slow.pdf", make_pdf([[f"line {line}" for line in range(50)] for _ in range(250)]))
+    world.embeddings.every_answer = Fault("500")
+    worker = world.start_worker()
+    await world.until_status("slow.pdf", "failed")
+    world.kill(worker)
+    world.embeddings.every_answer = None
+    worker = world.start_worker(RAG_EXTRACT_TIMEOUT_SECONDS="0.05", RAG_ATTEMPTS_MAX="9")
+
+    async def given_up() -> bool:
+        return (await world.document("slow.pdf"))["quarantined_at"] is not None
+
+    await world.until(given_up, "it is given up")
+    assert (await world.document("slow.pdf"))["error_code"] == "timed_out"
+    assert world.log_text().count("timed_out") == 2
+    world.write("slow.pdf", b"It is", written_at=1_700_000_000)
+    world.kill(worker)
+    world.start_worker()
+    assert (await world.until_status("slow.pdf", "indexed", "not_indexed"))["quarantined_at"] is None
 
 
 async def test_a_failed_change_keeps_the_old_chunks(world: World) -> None:

@@ -18,6 +18,7 @@ ErrorCode = Literal[
     "timed_out",
     "crashed",
     "needs_vision",
+    "vision_unavailable",
 ]
 
 

@@ -39,7 +39,7 @@ class VisionModel:
         self._timeout_seconds = timeout_seconds
 
     async def describe(self, png: bytes) -> str:
-        """Text and description of a picture. Raises ExtractionError: needs_vision, unreadable, timed_out."""
+        """Text and description of a picture. Raises ExtractionError: needs_vision, vision_unavailable."""
         address = "data:image/png;base64," + base64.b64encode(png).decode()
         content = [{"type": "text", "text": _PROMPT}, {"type": "image_url", "image_url": {"url": address}}]
         body = {
@@ -68,4 +68,4 @@ class VisionModel:
 
 
 def _unavailable() -> ExtractionError:
-    return ExtractionError("timed_out", "The vision model did not answer.", is_permanent=False)
+    return ExtractionError("vision_unavailable", "The vision model did not answer.", is_permanent=False)
