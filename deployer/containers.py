@@ -9,11 +9,10 @@ from deployer.health import NOT_STARTED, ONE_SHOT, Watch, last_lines, read_conta
 from deployer.machine_checks import examine_docker, examine_machine, examine_neighbours
 from deployer.problems import Problem, report
 from deployer.settings import SETTINGS
-from deployer.settings_checks import examine_settings
+from deployer.settings_checks import CREDENTIALS, examine_settings
 from deployer.target import DEFAULT_PROJECT, OWN_SERVICES, Target
 
 CANNOT_START = 2
-CREDENTIALS = "google-credentials"
 
 
 def run_up(target: Target, *, is_rehearsal: bool) -> int:

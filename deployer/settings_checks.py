@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import stat
 from collections.abc import Iterator
 from pathlib import Path
 from urllib.parse import urlsplit
@@ -29,6 +30,8 @@ FROM_CONTAINERS = (
     "RERANK_BASE_URL",
 )
 FROM_BROWSERS = ("FRONTEND_URL", "VITE_AGENT_ENDPOINT", "VITE_SUPABASE_URL")
+CREDENTIALS = "google-credentials"
+CONTAINER_USER = 10001
 PLACES = 8
 """The replicas that docker-compose.caddy.yml names."""
 OLLAMA = "http://host.docker.internal:11434/v1"
@@ -48,6 +51,7 @@ def examine_settings(target: Target) -> list[Problem]:
         *_dollars(target.env_file),
         *_folders(variables),
         *_replicas(variables),
+        *google_files(variables, REPOSITORY / CREDENTIALS),
     ]
 
 
@@ -108,6 +112,22 @@ def _dollars(file: Path) -> Iterator[Problem]:
         if match and match[1] in SETTINGS and "$" in match[2].replace("$$", "") and not match[2].startswith("'"):
             detail = f"{match[1]} holds a $, which Compose takes for the name of a variable"
             yield Problem(".env", detail, "put the value into single quotes; in an address %24 stands for it")
+
+
+def google_files(variables: Variables, folder: Path) -> Iterator[Problem]:
+    """Whether the worker finds its access to Google Drive, and may read it."""
+    if variables.get("RAG_PIPELINE_TYPE") != "google_drive" or "GOOGLE_DRIVE_CREDENTIALS_JSON" in variables:
+        return
+    files = [folder / name for name in ("token.json", "credentials.json") if (folder / name).exists()]
+    if not files:
+        cure = f"set GOOGLE_DRIVE_CREDENTIALS_JSON, or put the file into {folder.name}/: docs/google-drive.md"
+        yield Problem(".env", "RAG_PIPELINE_TYPE=google_drive without credentials", cure)
+    for file in files:
+        status = file.stat()
+        if not status.st_mode & stat.S_IROTH and status.st_uid != CONTAINER_USER:
+            cure = f"sudo chown {CONTAINER_USER} {folder.name}/*.json"
+            # Docker Desktop shows files to every user of a container.
+            yield Problem("files", f"{file.name} cannot be read in a container", cure, is_fatal=False)
 
 
 def _replicas(variables: Variables) -> Iterator[Problem]:

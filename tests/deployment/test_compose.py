@@ -268,9 +268,10 @@ def test_what_is_mounted_is_there() -> None:
     for service in PUBLIC.values():
         for volume in service.get("volumes", []):
             source, _target, *mode = fill(volume, {}).split(":")
-            if source in named or source == "./google-credentials":
+            if source in named:
                 continue
-            assert (REPOSITORY / source).exists(), volume
+            # Docker makes what is missing; deploy.py makes this one first.
+            assert source == "./google-credentials" or (REPOSITORY / source).exists(), volume
             assert mode == ["ro"], volume
 
 

@@ -12,6 +12,7 @@ import pytest
 from deployer import machine_checks
 from deployer.docker import Docker
 from deployer.machine_checks import examine_machine, is_taken
+from deployer.settings_checks import google_files
 from deployer.target import Target
 from tests.deployment.deploying import SERVICES, Operator, container, lines
 
@@ -82,6 +83,22 @@ def test_numbers_of_replicas_that_cannot_be_are_named(operator: Operator) -> Non
     assert "AGENT_API_UPSTREAMS" in ended.cure_of("FAIL", ".env", "Caddy has places for 8 replicas, not for 9")
     operator.variables["AGENT_API_UPSTREAMS"] = "one:8001 another:8001"
     assert operator.run("--type", "cloud").status == 0
+
+
+def test_credentials_for_google_that_the_worker_lacks_or_may_not_read_are_named(tmp_path: Path) -> None:
+    def found(**variables: str) -> list[str]:
+        return [
+            problem.detail for problem in google_files({"RAG_PIPELINE_TYPE": "google_drive", **variables}, tmp_path)
+        ]
+
+    assert found() == ["RAG_PIPELINE_TYPE=google_drive without credentials"]
+    assert found(RAG_PIPELINE_TYPE="local") == found(GOOGLE_DRIVE_CREDENTIALS_JSON="{}") == []
+    for name in ("credentials.json", "token.json"):
+        (tmp_path / name).write_text("{}")
+        (tmp_path / name).chmod(0o644)
+    assert found() == []
+    (tmp_path / "token.json").chmod(0o600)
+    assert found() == ["token.json cannot be read in a container"]
 
 
 def test_the_usual_env_file_needs_no_word() -> None:
