@@ -14,7 +14,7 @@ HADOLINT = Path(sys.executable).with_name("hadolint")
 
 
 def test_the_services_have_images() -> None:
-    assert {path.parent.name for path in DOCKERFILES} >= {"backend_agent_api", "frontend"}
+    assert {path.parent.name for path in DOCKERFILES} == {"backend_agent_api", "backend_rag_pipeline", "frontend"}
 
 
 @pytest.mark.parametrize("dockerfile", DOCKERFILES, ids=lambda path: path.parent.name)
@@ -41,8 +41,11 @@ def test_an_image_is_made_in_stages_and_runs_as_nobody(dockerfile: Path) -> None
     assert [arguments for instruction, arguments in last.steps if instruction == "HEALTHCHECK"]
 
 
-def test_the_apis_lock_file_is_all_it_needs(tmp_path: Path) -> None:
-    context = REPOSITORY / "backend_agent_api"
+@pytest.mark.parametrize(
+    ("folder", "module"), [("backend_agent_api", "agent_api.main"), ("backend_rag_pipeline", "rag_pipeline.main")]
+)
+def test_a_services_lock_file_is_all_it_needs(folder: str, module: str, tmp_path: Path) -> None:
+    context = REPOSITORY / folder
     build, final = parse(context / "Dockerfile")
     replay = Replay(context, tmp_path)
     replay.run(build)
@@ -56,7 +59,7 @@ def test_the_apis_lock_file_is_all_it_needs(tmp_path: Path) -> None:
                 pass
     python = tmp_path / "opt" / "venv" / "bin" / "python"
     printed = subprocess.check_output(
-        [python, "-c", "import agent_api.main; print(agent_api.main.__file__)"],
+        [python, "-c", f"import {module} as module; print(module.__file__)"],
         cwd=tmp_path / "app",
         env={"PATH": "/usr/bin:/bin"},
         text=True,
