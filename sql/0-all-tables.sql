@@ -4149,9 +4149,11 @@ add column if not exists source_state jsonb not null default '{}',
 add column if not exists last_full_listing_at timestamptz,
 add column if not exists error_code text,
 add column if not exists error_message text,
-add column if not exists error_at timestamptz;
+add column if not exists error_at timestamptz,
+add column if not exists index_version text;
 comment on column public.rag_pipeline_state.source_state is
 'Where the source goes on; written only in the transaction that queues what was found.';
+comment on column public.rag_pipeline_state.index_version is 'How the pipeline''s workers index, and with which sight.';
 comment on column public.rag_pipeline_state.error_message is 'Why the last look at the source failed, for an operator; null = it did not.';
 
 create or replace function private.readable_name(p_file_name text) returns text
@@ -4501,6 +4503,10 @@ create function public.enqueue_outdated_documents(
 language sql
 set search_path = ''
 as $$
+    update public.rag_pipeline_state as s set index_version = v.index_version, updated_at = now()
+    from (select concat_ws('+', p_index_version, nullif(p_sight, '')) as index_version) as v
+    where s.pipeline_id = p_pipeline_id and s.index_version is distinct from v.index_version;
+
     select count(*)::integer from (
         select public.enqueue_document(m.id, -100)
         from public.document_metadata as m
@@ -4512,6 +4518,13 @@ as $$
                   m.index_version is null or split_part(m.index_version, '+', 1) <> p_index_version
                   -- Pictures that nobody could read; who sees nothing leaves them alone.
                   or (m.error_code = 'needs_vision' and p_sight <> '' and m.index_version <> p_index_version || '+' || p_sight)
+              ) and not (
+                  -- Uploads are everybody's: two pipelines that index differently would undo each other's work for ever.
+                  m.source = 'upload' and exists (
+                      select from public.rag_pipeline_state as o
+                      where o.pipeline_id <> p_pipeline_id and o.last_check_time > now() - interval '7 days'
+                        and m.index_version in (o.index_version, split_part(o.index_version, '+', 1))
+                  )
               ))
               or (
                   exists (select from public.documents as d where d.document_id = m.id)
@@ -4529,7 +4542,8 @@ as $$
 $$;
 comment on function public.enqueue_outdated_documents(text, integer, text, text, integer) is
 'Queues, behind everything else, documents that were indexed in another way or have no chunks in the space, and pictures nobody could read that '
-'were not tried with p_sight (the vision model and OCR of the caller; empty: none). Returns how many.';
+'were not tried with p_sight (the vision model and OCR of the caller; empty: none), but no upload that is as another pipeline of the last 7 days '
+'indexes it. Returns how many.';
 
 create or replace function public.count_documents_outside_space(p_space_id integer) returns integer
 language sql stable
@@ -4614,4 +4628,4 @@ insert into private.applied_scripts (name, checksum) values
     ('25-applied-scripts.sql', 'f0a7b2d7bdc65e9df8e860f9ac5befc1c508efd75ebc092c0601616320adc8e9'),
     ('26-queue.sql', '4781d04a9318f0bd038fd6b040a73bb9c2d2e8dc1e9fcc989e6c4706374f572a'),
     ('27-knowledge-search.sql', '6c4109e8de984b90edec52de361ef5ce6fe1f22361cb404331f30228291a0ed4'),
-    ('28-ingestion.sql', '8b222c09f74a62156d503d770056089c56cd6827ef083f1a7864ee17489bc44d');
+    ('28-ingestion.sql', 'eed71624a9e256756e3f987399b4cd25329459309feb350ad33480fadfa57a2e');

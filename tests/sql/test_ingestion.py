@@ -335,6 +335,42 @@ async def test_what_nobody_could_see_is_looked_at_again_by_who_sees_otherwise(da
         assert [await queued(sight) for sight in ("", "ocr", "vision:model", "vision:model,ocr")] == [0, 0, 1, 1]
 
 
+async def test_an_upload_as_another_living_pipeline_indexes_it_is_left_alone(database: Database) -> None:
+    async with database.connect() as connection:
+        space = await connection.fetchval("select public.ensure_embedding_space('model', $1)", SPACE_DIMENSIONS)
+        await connection.execute(
+            """
+            insert into public.rag_pipeline_state (pipeline_id, pipeline_type, last_check_time)
+            values ('one', 'local', now()), ('other', 'google_drive', now());
+            insert into public.document_metadata (id, source, status) values ('upload', 'upload', 'indexed')
+            """
+        )
+
+        async def queued(
+            pipeline_id: str, version: str, sight: str = "", *, stored: str, code: str | None = None
+        ) -> int:
+            await connection.execute("delete from queue.procrastinate_jobs")
+            await connection.execute(
+                "update public.document_metadata set status = 'indexed', index_version = $1, error_code = $2",
+                stored,
+                code,
+            )
+            outdated = "select public.enqueue_outdated_documents($1, $2, $3, $4, 10)"
+            return await connection.fetchval(outdated, pipeline_id, space, version, sight)
+
+        assert await queued("one", "v1", "ocr", stored="v0") == 1
+        assert await queued("other", "v2", "vision", stored="v1") == 0
+        assert await queued("one", "v1", "ocr", stored="v2") == 0
+        # Nor is a picture that the other could not read.
+        assert await queued("other", "v1", "vision", stored="v1+ocr", code="needs_vision") == 0
+        # Neither indexes so any more, or only one that was taken away.
+        assert await queued("other", "v3", stored="v2") == 1
+        await connection.execute(
+            "update public.rag_pipeline_state set last_check_time = now() - interval '8 days' where pipeline_id = 'one'"
+        )
+        assert await queued("other", "v3", stored="v1") == 1
+
+
 async def test_words_are_counted_after_a_bulk_load_and_not_again(database: Database) -> None:
     async with database.connect() as connection:
         refresh = "select public.refresh_document_statistics()"
