@@ -87,6 +87,17 @@ def replaced_folders(before: Mapping[str, JsonValue], now: Mapping[str, JsonValu
     return ([""] if then != here else []) + [f"{mount}/" for mount in sorted(unmounted)]
 
 
+def is_other_account(before: Mapping[str, JsonValue], listing: Listing) -> bool:
+    """All that an account may read is watched, and it is not that of the last look, or may read nothing any more.
+
+    A folder that is watched by its id was found; of a whole account nothing else tells whether it is the right one.
+    """
+    now = listing.state
+    if "account" not in now or now.get("root_id") is not None:
+        return False
+    return not listing.files or now["account"] != before.get("account", now["account"])
+
+
 def candidates_by_size(difference: Difference, known: Mapping[str, KnownFile]) -> dict[str, list[str]]:
     """New keys with the vanished ones of the same size: only their content can tell whether they are the same file."""
     by_size: dict[int, list[str]] = defaultdict(list)

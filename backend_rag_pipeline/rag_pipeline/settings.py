@@ -110,8 +110,8 @@ class Settings(BaseSettings):
     rag_settle_seconds_max: Annotated[float, Field(ge=0)] = 60
     """How long a single run waits for files that somebody is writing."""
     rag_accept_new_folder: bool = False
-    """Another folder at RAG_WATCH_DIRECTORY that lacks most files is taken for a disk that is not mounted, and nothing
-    is deleted; true once says that it is meant."""
+    """Another folder at RAG_WATCH_DIRECTORY that lacks most files is taken for a disk that is not mounted, another
+    Google account that sees few of them for a wrong one, and nothing is deleted; true once says that it is meant."""
     rag_worker_concurrency: Count = 8
     """Documents one process works on at the same time."""
     rag_worker_heartbeat_seconds: Seconds = 5

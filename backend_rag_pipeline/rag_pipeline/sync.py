@@ -20,6 +20,7 @@ from rag_pipeline.comparing import (
     Difference,
     candidates_by_size,
     compare,
+    is_other_account,
     replaced_folders,
     with_renames,
     with_unread_mounts,
@@ -214,8 +215,16 @@ class Synchroniser:
     def _refuse_lost_folder(
         self, listing: Listing, difference: Difference, known: Mapping[str, KnownFile], state: SourceState
     ) -> None:
-        """An unmounted disk leaves an empty folder of another identity, or of the disk below it, in its place."""
-        for place in [] if self._settings.rag_accept_new_folder else replaced_folders(state, listing.state):
+        """An unmounted disk leaves an empty folder of another identity, or of the disk below it, in its place; an
+        account that nothing is shared with sees an empty Drive."""
+        if self._settings.rag_accept_new_folder:
+            return
+        if is_other_account(state, listing) and len(difference.removed) > len(known) * LOST_SHARE_MAX:
+            raise SourceUnavailable(
+                f"this account does not see {len(difference.removed)} of {len(known)} files: is it another one, or are"
+                " they not shared with it any more? If this is meant, set RAG_ACCEPT_NEW_FOLDER=true once"
+            )
+        for place in replaced_folders(state, listing.state):
             gone = sum(key.startswith(place) for key in difference.removed)
             if gone > sum(key.startswith(place) for key in known) * LOST_SHARE_MAX:
                 where = place or "the watched one"

@@ -19,9 +19,10 @@ from local_stack.postgres.testing import Database
 
 SERVICE = Path(__file__).resolve().parents[2]
 FORM = "application/vnd.google-apps.form"
+OTHER = "other@example.com"
 _SECONDS_MAX = 120
 
-RunWorker: TypeAlias = Callable[[], Awaitable[tuple[int, dict[str, Any]]]]
+RunWorker: TypeAlias = Callable[..., Awaitable[tuple[int, dict[str, Any]]]]
 
 
 @pytest.fixture(scope="module")
@@ -59,11 +60,11 @@ async def run_worker(drive: RunningDrive, database: Database, model_url: str) ->
         "RAG_ATTEMPTS_MAX": "1",
     }
 
-    async def run() -> tuple[int, dict[str, Any]]:
+    async def run(**overrides: str) -> tuple[int, dict[str, Any]]:
         process = await asyncio.create_subprocess_exec(
             *(sys.executable, "docker_entrypoint.py", "--pipeline", "google_drive", "--mode", "single"),
             cwd=SERVICE,
-            env=environment,
+            env=environment | overrides,
             stdout=asyncio.subprocess.PIPE,
             stderr=asyncio.subprocess.PIPE,
         )
@@ -204,3 +205,21 @@ async def _is_healthy(http: httpx.AsyncClient, address: str) -> bool:
         return (await http.get(address)).status_code == 200
     except httpx.TransportError:
         return False
+
+
+@pytest.mark.parametrize("seen", [set[str](), {"file-0"}])
+async def test_another_account_that_sees_little_deletes_nothing_unless_that_is_meant(
+    drive: RunningDrive, database: Database, run_worker: RunWorker, seen: set[str]
+) -> None:
+    files = {f"file-{number}" for number in range(3)}
+    for id in files:
+        await drive.add(id, None, name=f"{id}.txt", readers=[SERVICE_ACCOUNT, *([OTHER] if id in seen else [])])
+    assert (await run_worker(RAG_WATCH_FOLDER_ID=""))[0] == 0
+    as_other = {"RAG_WATCH_FOLDER_ID": "", "GOOGLE_DRIVE_CREDENTIALS_JSON": await drive.oauth_json(OTHER)}
+    assert (await run_worker(**as_other))[0] == 1
+    assert set(await stored(database)) == files
+    async with database.connect() as connection:
+        shown = await connection.fetchval("select error_message from public.rag_pipeline_state")
+    assert "RAG_ACCEPT_NEW_FOLDER" in shown
+    assert (await run_worker(**as_other, RAG_ACCEPT_NEW_FOLDER="true"))[0] == 0
+    assert set(await stored(database)) == seen
