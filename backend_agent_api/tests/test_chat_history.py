@@ -19,7 +19,7 @@ async def test_the_second_turn_knows_the_first_with_its_tools(world: ChatWorld) 
     told = world.model.messages()
     assert [role for role, _ in told] == ["user", "assistant", "tool", "assistant", "user"]
     assert (told[0][1], told[3][1], told[4][1]) == ("Which documents?", "None yet.", "And now?")
-    assert json.loads(told[2][1]) == {"documents": []}
+    assert json.loads(told[2][1]) == {"documents": [], "total": 0}
     instructions = [m for m in world.model.requests[-1]["messages"] if m["role"] == "system"]
     assert len(instructions) == 1, "told once, not once per turn"
 
