@@ -136,7 +136,7 @@ SOURCES = Section(
         ),
         Setting(
             *("RAG_ACCEPT_NEW_FOLDER", (WORKER,), "false"),
-            "true, once: another folder at RAG_WATCH_DIRECTORY that lacks most files is meant, and no unmounted disk.",
+            "true, once: another folder or Google account that lacks most files is meant, and no mistake.",
         ),
     ),
 )
