@@ -25,7 +25,7 @@ const advice: Partial<Record<string, Advice>> = {
   too_large: { upload: "Split it and upload the parts.", synced: "Split it; the parts are then read by themselves." },
   too_many_pages: { upload: "Split it and upload the parts.", synced: "Split it; the parts are then read by themselves." },
   archive_too_large: { upload: "Save it anew without embedded files, then upload it again.", synced: "Save it anew without embedded files." },
-  timed_out: { upload: "Try again; if that does not help, split it.", synced: "It is tried again by itself; splitting it may help." },
+  timed_out: { upload: "Try again; if that does not help, split it.", synced: "It is tried once more by itself; splitting it may help." },
   crashed: { upload: "Try again; if that does not help, save it in another format.", synced: "Saving it in another format may help." },
   needs_vision: { upload: "Upload a version whose text can be selected.", synced: "A version whose text can be selected would be read." },
 }
