@@ -133,8 +133,20 @@ def _from_text(text: str) -> Iterator[Passage]:
         yield Passage(title, "\n".join(lines).strip())
 
 
+def _unwrapped(text: str) -> str:
+    """One line a paragraph: authors break lines within sentences. Headings, lists and tables keep their lines."""
+    lines: list[str] = []
+    for line in text.splitlines():
+        continues = bool(lines and lines[-1].strip() and line.strip())
+        if continues and not _MARKUP.match(line.lstrip()) and not lines[-1].lstrip().startswith(("#", "|")):
+            lines[-1] = f"{lines[-1].rstrip()} {line.strip()}"
+        else:
+            lines.append(line)
+    return "\n".join(lines)
+
+
 def _sentences(text: str) -> Iterator[str]:
-    for part in _SENTENCE_END.split(text):
+    for part in _SENTENCE_END.split(_unwrapped(text)):
         if part.lstrip().startswith("#"):
             continue  # a heading names what is said, but does not say it
         sentence = _MARKUP.sub("", part.strip()).strip()

@@ -145,6 +145,14 @@ async def test_a_quote_names_its_page(client: AsyncOpenAI) -> None:
     assert f"> {LAMP}\n>\n> — **Returns policy**, page 3" in text
 
 
+async def test_a_sentence_over_two_lines_is_quoted_whole(client: AsyncOpenAI) -> None:
+    text = "## Returns\nA lamp may be returned\nwithin 45 days.\n| lamp | days |\n- A lamp is not returned twice."
+    passages = [{"title": "Returns policy", "text": text}]
+    told = await _ask(client, _user(QUESTION), *_result(json.dumps({"passages": passages})))
+    assert "> A lamp may be returned within 45 days.\n" in told
+    assert "> A lamp is not returned twice.\n" in told
+
+
 async def test_a_quote_cites_its_passage_by_number(client: AsyncOpenAI) -> None:
     passages = [
         {"number": 1, "title": "Hours", "text": "We open at nine."},
