@@ -228,7 +228,7 @@ for (const scheme of ["light", "dark"] as const) {
     const name = `a-name-without-any-blanks-${"very-".repeat(12)}long`
     const chooser = page.waitForEvent("filechooser")
     await page.getByRole("button", { name: "Upload files" }).first().press("Enter")
-    await (await chooser).setFiles([{ name: `${name}.md`, mimeType: "text/markdown", buffer: Buffer.from("# Long\n\nIts text.") }])
+    await (await chooser).setFiles([{ name: `${name}.md`, mimeType: "text/markdown", buffer: Buffer.from(`# ${name}\n\nIts text.`) }])
     const link = documentRow(page, name).getByRole("link")
     await expect(link).toBeVisible()
     await fits()

@@ -1,6 +1,7 @@
 import { mkdirSync } from "node:fs"
 import type { Page } from "@playwright/test"
 import { ask, askAndWait, balance, composer, expect, liveAnswer, PASSWORD, settledAnswers, sidebar, test } from "./support/app"
+import { documentRow } from "./support/documents"
 
 /**
  * The way of docs/walkthrough.md, so that the page stays true. With WALKTHROUGH_IMAGES set to a folder, its pictures are
@@ -56,4 +57,14 @@ test("the walkthrough, from sign-up to a settled token", async ({ page }) => {
   await page.goto("/purchase-tokens")
   await expect(page.getByText("600").first()).toBeVisible()
   await picture(page, "purchase-tokens")
+
+  await page.goto("/documents")
+  await expect(documentRow(page, "User guide").getByText("Ready")).toBeVisible()
+  await picture(page, "documents")
+
+  await page.goto("/")
+  await askAndWait(page, "How do I buy tokens?")
+  await settledAnswers(page).locator(".mark").getByRole("button").first().click()
+  await expect(page.getByRole("dialog", { name: /^Source \d+$/ }).getByLabel("The passage", { exact: true })).toBeVisible()
+  await picture(page, "cited-passage")
 })
