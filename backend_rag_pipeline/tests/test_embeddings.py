@@ -63,13 +63,13 @@ async def test_texts_are_embedded_in_batches_and_in_order(server: EmbeddingServe
 
 
 async def test_requests_overlap_but_no_more_than_allowed(server: EmbeddingServer) -> None:
-    server.latency_seconds = 0.05
+    server.latency_seconds = 0.3
     async with embedder_for(server, batch_size=1, concurrency=3) as embedder:
         began = time.monotonic()
         await embedder.embed([f"text {number}" for number in range(12)])
         seconds = time.monotonic() - began
     assert server.at_once_max == 3
-    assert seconds < 12 * 0.05
+    assert seconds < 12 * 0.3
 
 
 async def test_documents_share_batches(server: EmbeddingServer) -> None:
@@ -243,7 +243,7 @@ async def test_everybody_waits_as_long_as_the_service_asks(server: EmbeddingServ
 
 
 async def test_after_429_fewer_requests_run_at_once(server: EmbeddingServer) -> None:
-    server.latency_seconds = 0.02
+    server.latency_seconds = 0.3
     async with embedder_for(server, batch_size=1, concurrency=4) as embedder:
         await embedder.dimensions()
         server.faults.append(Fault("429", retry_after="0.2"))
