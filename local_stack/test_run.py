@@ -30,6 +30,8 @@ from local_stack.processes import free_ports
 
 FRONTEND = REPOSITORY / "frontend"
 STRIPE_SANDBOX = REPOSITORY / "local_stack" / "stripe_sandbox"
+# The proxy in front of the API, and the reader of scanned pages: its tests are skipped without it.
+TEST_PROGRAMS = {"caddy": "caddy", "tesseract": "tesseract-ocr"}
 CHROMIUM_NAMES = ("chromium", "chromium-browser", "google-chrome", "google-chrome-stable")
 
 
@@ -81,7 +83,7 @@ def run_tests() -> int:
             log = workspace.log("setup-stripe")
             ensure_packages(node, STRIPE_SANDBOX, "npm packages of the Stripe CLI", console, log)
             chromium = _find_or_install_chromium(workspace.log("setup-browser"), console, node)
-            _install_caddy(workspace.log("setup-caddy"), console)
+            _install_programs(workspace.log("setup-programs"), console)
             run_checks(results, node, chromium)
             _run_browser_tests(results, configuration, console, node, chromium)
     except StackError as error:
@@ -164,12 +166,13 @@ def chromium_program() -> str | None:
     return configured or next((path for name in CHROMIUM_NAMES if (path := shutil.which(name)) is not None), None)
 
 
-def _install_caddy(log: Path, console: Console) -> None:
-    """Debian's, where none is on the PATH and this may be done. Without one its tests fail and say so."""
-    if shutil.which("caddy") is None and shutil.which("apt-get") is not None and os.geteuid() == 0:
-        with console.step("Caddy"):
+def _install_programs(log: Path, console: Console) -> None:
+    """Debian's, where they are not on the PATH and this may be done. Without Caddy its tests fail and say so."""
+    missing = [package for program, package in TEST_PROGRAMS.items() if shutil.which(program) is None]
+    if missing and shutil.which("apt-get") is not None and os.geteuid() == 0:
+        with console.step(" and ".join(missing)):
             _attempt(["apt-get", "update"], log)
-            _attempt(["apt-get", "install", "-y", "--no-install-recommends", "caddy"], log)
+            _attempt(["apt-get", "install", "-y", "--no-install-recommends", *missing], log)
 
 
 def _attempt(

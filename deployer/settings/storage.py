@@ -168,7 +168,6 @@ INGESTION = Section(
         Setting(
             *("RAG_HEARTBEAT_FILE", (WORKER,), ""),
             "For `python -m rag_pipeline.health`. Empty: in the temporary folder.",
-            in_container="/tmp/rag-heartbeat",  # noqa: S108 - the container's own, which nobody else writes to
         ),
         Setting("RAG_FILE_MAX_BYTES", (WORKER,), "52428800"),
         Setting(

@@ -112,7 +112,7 @@ async def keep_customer(connection: Connection, *, user_id: UUID, customer_id: s
 async def find_purchase(connection: Connection, *, user_id: UUID, purchase_id: UUID) -> asyncpg.Record | None:
     """One purchase of this person."""
     return await connection.fetchrow(
-        f"select {PURCHASE_COLUMNS} from public.purchases as p where p.id = $1 and p.user_id = $2",  # noqa: S608 - own text
+        f"select {PURCHASE_COLUMNS} from public.purchases as p where p.id = $1 and p.user_id = $2",  # noqa: S608 - constants of ours
         purchase_id,
         user_id,
     )
@@ -130,7 +130,7 @@ async def list_purchases(
             and ($2::timestamptz is null or (p.created_at, p.id) < ($2, $3::uuid))
         order by p.created_at desc, p.id desc
         limit $4
-        """,  # noqa: S608 - own text
+        """,  # noqa: S608 - constants of ours
         user_id,
         created_at,
         purchase_id,

@@ -188,7 +188,7 @@ async def find_known(
         f"""
         select {KNOWN_COLUMNS} from public.purchases as p
         where p.payment_intent_id = any($1::text[]) or p.id = any($2::uuid[])
-        """,  # noqa: S608 - own text
+        """,  # noqa: S608 - constants of ours
         list(payment_intent_ids),
         list(purchase_ids),
     )
@@ -212,7 +212,7 @@ async def list_paid(
             and ($3::timestamptz is null or (p.paid_at, p.id) > ($3, $4::uuid)) and p.livemode = $5
         order by p.paid_at, p.id
         limit 1000
-        """,  # noqa: S608 - own text
+        """,  # noqa: S608 - constants of ours
         since,
         until,
         paid_at,
@@ -262,7 +262,7 @@ async def count_by_status(connection: Connection) -> tuple[dict[str, int], dict[
         select 'events' as what, e.status, count(*) as number from public.stripe_events as e group by e.status
         union all
         select 'purchases', {PURCHASE_STATUS}, count(*) from public.purchases as p group by 2
-        """  # noqa: S608 - own text
+        """  # noqa: S608 - constants of ours
     )
     found: dict[str, dict[str, int]] = {"events": {}, "purchases": {}}
     for row in rows:

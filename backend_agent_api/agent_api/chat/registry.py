@@ -19,7 +19,8 @@ log = structlog.stdlib.get_logger(__name__)
 SWEEP_BATCH = 100
 PURGE_BATCH = 500
 LATE_ARRIVALS_SECONDS = 1
-"""After a stop signal, questions still arrive on connections that were accepted before the listener closed."""
+"""After a stop signal, questions still arrive on connections that were accepted before uvicorn closed the listener, within
+0.1 s; nothing tells when the last of them has been read."""
 SETTLING_PATIENCE_SECONDS = 10
 """How long a stopping process waits for cancelled runs to be settled; the lease covers the rest."""
 REFUSED_DATA = (InvalidRequest, asyncpg.PostgresError, asyncpg.InterfaceError)
@@ -39,6 +40,7 @@ class RunRegistry:
         self._unsent_rows: list[str] = []
         self._is_closing = False
         self._admitting = 0
+        self._none_admitting = asyncio.Event()
         self._flushing = asyncio.Lock()
 
     @contextmanager
@@ -50,10 +52,13 @@ class RunRegistry:
         if self._is_closing or len(self._runs) >= self.context.settings.runs_per_process_max:
             raise ServerBusy
         self._admitting += 1
+        self._none_admitting.clear()
         try:
             yield
         finally:
             self._admitting -= 1
+            if not self._admitting:
+                self._none_admitting.set()
 
     def start(self, turn: Turn) -> Run:
         """Run a turn that begin_request has started."""
@@ -189,7 +194,7 @@ class RunRegistry:
                     if self._tasks:
                         await asyncio.wait(self._tasks.values())
                     else:
-                        await asyncio.sleep(0.05)
+                        await self._none_admitting.wait()
         self._is_closing = True
         for run in self._runs.values():
             run.cancel("shutdown")
