@@ -4,6 +4,7 @@ import asyncio
 import os
 import signal
 import struct
+import sys
 import zlib
 from collections.abc import AsyncGenerator
 from io import BytesIO
@@ -41,10 +42,9 @@ async def failure_of(extractor: Extractor, content: bytes, name: str = "file") -
 
 
 async def test_many_files_are_read_by_few_processes(extractor: Extractor) -> None:
-    before = children()
     texts = await asyncio.gather(*(text_of(extractor, f"text {number}".encode()) for number in range(50)))
     assert texts == [f"text {number}" for number in range(50)]
-    assert len(children() | before) <= 2
+    assert len(idle(extractor)) == 2
 
 
 async def test_pages_tables_and_exact_numbers_come_through(extractor: Extractor) -> None:
@@ -58,8 +58,8 @@ async def test_pages_tables_and_exact_numbers_come_through(extractor: Extractor)
 
 async def test_a_killed_process_costs_one_file(extractor: Extractor) -> None:
     await text_of(extractor, b"warm")
-    for process in children():
-        os.kill(process, signal.SIGKILL)
+    for process in idle(extractor):
+        process.kill()
     results = await asyncio.gather(*(text_of(extractor, b"next") for _ in range(4)), return_exceptions=True)
     failures = [result for result in results if isinstance(result, BaseException)]
     assert all(isinstance(failure, ExtractionError) and failure.code == "crashed" for failure in failures)
@@ -72,12 +72,13 @@ async def test_a_file_that_takes_too_long_is_given_up_and_its_process_replaced()
     async with create_extractor(LIMITS, processes=1, timeout_seconds=30) as patient:
         assert await text_of(patient, b"the process is warm")
         patient._pool._timeout_seconds = 0.01  # pyright: ignore[reportPrivateUsage] - a slower file would slow the test
-        before = children()
+        (before,) = idle(patient)
         failure = await failure_of(patient, slow)
         assert (failure.code, failure.is_permanent) == ("timed_out", False)
         patient._pool._timeout_seconds = 30  # pyright: ignore[reportPrivateUsage] - as above
         assert await text_of(patient, b"next") == "next"
-        assert before - children()
+        assert before.returncode == -signal.SIGKILL
+        assert idle(patient) != [before]
 
 
 async def test_a_cancelled_reading_leaves_the_pool_usable() -> None:
@@ -92,24 +93,28 @@ async def test_a_cancelled_reading_leaves_the_pool_usable() -> None:
 
 
 async def test_nothing_is_left_behind() -> None:
-    before = children()
     async with create_extractor(LIMITS, processes=2) as extractor:
         await asyncio.gather(*(text_of(extractor, b"text") for _ in range(4)))
-        assert children() - before
+        processes = idle(extractor)
+        assert [process.returncode for process in processes] == [None, None]
         folder = extractor._pool._folder.name  # pyright: ignore[reportPrivateUsage] - it must be gone
-    assert not children() - before
+    assert [process.returncode for process in processes] == [-signal.SIGKILL] * 2
     assert not os.path.exists(folder)  # noqa: ASYNC240 - a look at a local folder
 
 
-async def test_a_process_holds_no_secret_and_little_else(extractor: Extractor, monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_a_process_holds_no_secret_and_little_else(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    written = tmp_path / "environment"
+    telling = tmp_path / "python"
+    telling.write_text(f'#!/bin/sh\nenv > "{written}"\nexec "{sys.executable}" "$@"\n')
+    telling.chmod(0o700)
+    monkeypatch.setattr(sys, "executable", str(telling))
     monkeypatch.setenv("LLM_API_KEY", "very-secret")
-    async with create_extractor(LIMITS, processes=1) as fresh:
-        before = children()
-        await text_of(fresh, b"text")
-        for process in children() - before or children():
-            environment = environment_of(process)
-            assert b"very-secret" not in environment
-            assert b"DATABASE" not in environment
+    async with create_extractor(LIMITS, processes=1) as extractor:
+        assert await text_of(extractor, b"text") == "text"
+    environment = written.read_text()
+    assert "MALLOC_ARENA_MAX=2" in environment
+    assert "very-secret" not in environment
+    assert "DATABASE" not in environment
 
 
 async def test_a_file_beyond_the_size_limit_is_refused_without_a_process(extractor: Extractor) -> None:
@@ -245,19 +250,6 @@ async def test_a_vision_model_that_fails_is_told(
     assert (failure.code, failure.is_permanent) == (code, is_permanent)
 
 
-def environment_of(process: int) -> bytes:
-    return Path(f"/proc/{process}/environ").read_bytes()
-
-
-def children() -> set[int]:
-    """The worker processes of this process that are alive."""
-    found: set[int] = set()
-    for stat in Path("/proc").glob("[0-9]*/stat"):
-        try:
-            fields = stat.read_text().rpartition(")")[2].split()
-            command = stat.with_name("cmdline").read_bytes()
-        except OSError:
-            continue
-        if int(fields[1]) == os.getpid() and fields[0] != "Z" and b"extractors.worker" in command:
-            found.add(int(stat.parent.name))
-    return found
+def idle(extractor: Extractor) -> list[asyncio.subprocess.Process]:
+    """The worker processes that wait for a file."""
+    return list(extractor._pool._idle)  # pyright: ignore[reportPrivateUsage] - nobody else has to know them

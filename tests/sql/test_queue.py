@@ -39,6 +39,16 @@ async def add_document(connection: asyncpg.Connection, document_id: str, pipelin
     )
 
 
+async def listening(connection: asyncpg.Connection) -> None:
+    """Until a worker listens, which it begins to do beside its first look at the queue."""
+    listeners = (
+        "select count(*) from pg_stat_activity"
+        " where datname = current_database() and state = 'idle' and query ilike 'listen %#pipeline:main%'"
+    )
+    while not await connection.fetchval(listeners):  # noqa: ASYNC110 - the condition is another connection's
+        await asyncio.sleep(0.01)
+
+
 async def jobs(connection: asyncpg.Connection) -> list[tuple[object, ...]]:
     rows = await connection.fetch(
         "select queue_name, status::text, priority, args ->> 'document_id', scheduled_at"
@@ -74,8 +84,9 @@ async def test_a_worker_indexes_what_was_enqueued_at_once(database: Database) ->
             )
         )
         await add_document(connection, "manual", "main")
-        await connection.execute("select public.enqueue_document('manual')")
         async with asyncio.timeout(WORKER_SECONDS_MAX):
+            await listening(connection)
+            await connection.execute("select public.enqueue_document('manual')")
             await done.wait()
         worker.cancel()
         await asyncio.gather(worker, return_exceptions=True)

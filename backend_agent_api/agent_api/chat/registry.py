@@ -19,8 +19,8 @@ log = structlog.stdlib.get_logger(__name__)
 SWEEP_BATCH = 100
 PURGE_BATCH = 500
 LATE_ARRIVALS_SECONDS = 1
-"""After a stop signal, questions still arrive on connections that were accepted before uvicorn closed the listener, within
-0.1 s; nothing tells when the last of them has been read."""
+"""After a stop signal, questions still arrive on connections that were accepted before uvicorn closed the listener,
+within 0.1 s; nothing tells when the last of them has been read."""
 SETTLING_PATIENCE_SECONDS = 10
 """How long a stopping process waits for cancelled runs to be settled; the lease covers the rest."""
 REFUSED_DATA = (InvalidRequest, asyncpg.PostgresError, asyncpg.InterfaceError)

@@ -35,12 +35,15 @@ class StorageServer:
     gate: asyncio.Event = field(default_factory=asyncio.Event)
     waiting: int = 0
     """Uploads that have arrived and wait for the gate."""
+    listed: asyncio.Event = field(default_factory=asyncio.Event)
+    """Somebody has read what is there."""
 
     def reset(self) -> None:
         """Empty, and nothing broken."""
         self.buckets, self.created_at, self.is_public = {}, {}, {}
         self.status, self.refused_acts = 200, set()
         self.gate.set()
+        self.listed.clear()
 
     def objects(self, bucket: str = "agent-uploads") -> dict[str, bytes]:
         return self.buckets.get(bucket, {})
@@ -105,6 +108,7 @@ class StorageServer:
         prefix = body["prefix"] + "/"
         names = sorted(path.removeprefix(prefix) for path in self.objects(request.path_params["bucket"]))
         page = names[body["offset"] : body["offset"] + body["limit"]]
+        self.listed.set()
         return JSONResponse(
             [
                 {"name": name, "id": f"id-{name}", "created_at": _zulu(self.created_at[prefix + name])}
