@@ -3,7 +3,7 @@
 import hashlib
 import json
 import re
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, cast
 
@@ -12,13 +12,13 @@ from local_stack.demo_model.errors import ModelError
 from local_stack.demo_model.marks import Marks, read_marks
 from local_stack.demo_model.pacing import Ending
 from local_stack.demo_model.questions import kind_of
-from local_stack.demo_model.quoting import best_quotes, read_passages
+from local_stack.demo_model.quoting import best_quotes, first_document_id, opening, read_passages
 from local_stack.demo_model.schemas import ChatRequest, Function, NamedChoice
 from local_stack.demo_model.settings import ANSWER_PIECES_MAX
 from local_stack.demo_model.titles import is_title_request, make_title
 from local_stack.demo_model.wire import ToolCall
 
-_RETRIEVE, _LIST = "retrieve_relevant_documents", "list_documents"
+_RETRIEVE, _LIST, _READ = "retrieve_relevant_documents", "list_documents", "get_document_content"
 _PIECE_CHARACTERS = 6
 _MARKED_WORDS = 40
 _CUT_AFTER = 10
@@ -124,6 +124,8 @@ def _marked_pieces(marks: Marks, results: Sequence[str]) -> tuple[list[str], int
 def _plain_reply(request: ChatRequest, question: str, functions: Sequence[Function], results: Sequence[str]) -> Reply:
     named = {function.name: function for function in functions}
     kind = kind_of(question)
+    if kind == "newest document" and _LIST in named and _READ in named:
+        return _newest_document(request, named, results)
     listing = kind == "document list"
     if results and listing:
         return _answer(samples.document_list(read_passages(results)))
@@ -135,6 +137,17 @@ def _plain_reply(request: ChatRequest, question: str, functions: Sequence[Functi
     if tool:
         return Reply(calls=[_call(request, tool, question)])
     return _answer(samples.no_tools(question))
+
+
+def _newest_document(request: ChatRequest, functions: Mapping[str, Function], results: Sequence[str]) -> Reply:
+    """First the list, then the document that leads it, then how that begins."""
+    if not results:
+        return Reply(calls=[_call(request, functions[_LIST], "")])
+    document_id = first_document_id(results[:1])
+    if len(results) == 1 and document_id is not None:
+        return Reply(calls=[_call(request, functions[_READ], document_id)])
+    passages = read_passages(results[1:])
+    return _answer(samples.opening_answer(opening(passages[0]) if passages else []))
 
 
 def _answer(text: str) -> Reply:

@@ -4,7 +4,7 @@ import re
 
 _GREETING = re.compile(
     r"^\W*(?:hi|hello|hey|hallo|good (?:morning|afternoon|evening|day)|greetings|test(?:ing)?|ping"
-    r"|how are you(?: doing)?|who are you|what are you|what can you do(?: for me)?|help(?: me)?)"
+    r"|how are you(?: doing)?|who are you|what are you|what can you (?:do(?: for me)?|help (?:me )?with)|help(?: me)?)"
     r"(?:\W+(?:there|all|everyone|again|you|today|please|hi|hello|how are you(?: doing)?|who are you))*\W*$",
     re.I,
 )
@@ -27,10 +27,15 @@ _DOCUMENT_LIST = re.compile(
     r"|exist|(?:are )?(?:available|uploaded|indexed|stored)|in the (?:knowledge base|library))\b.{0,40})?\W*$",
     re.I,
 )
+_NEWEST_DOCUMENT = re.compile(
+    r"\b(?:summar(?:y|i[sz]e)|sum up|overview)\b.{0,20}"
+    r"\b(?:newest|latest|most recent|last)\W+(?:document|file|upload)\b",
+    re.I,
+)
 
 
 def kind_of(text: str) -> str:
-    """`greeting`, `thanks`, `farewell`, `code`, `document list` or `question`."""
+    """`greeting`, `thanks`, `farewell`, `code`, `document list`, `newest document` or `question`."""
     if not text.strip() or _GREETING.match(text):
         return "greeting"
     if _THANKS.match(text):
@@ -39,4 +44,6 @@ def kind_of(text: str) -> str:
         return "farewell"
     if _DOCUMENT_LIST.search(text):
         return "document list"
+    if _NEWEST_DOCUMENT.search(text):
+        return "newest document"
     return "code" if _CODE.search(text) else "question"

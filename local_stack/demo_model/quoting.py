@@ -4,7 +4,9 @@ import json
 import re
 from collections import Counter
 from collections.abc import Iterable, Iterator, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
+from itertools import islice
 from typing import cast
 
 _TITLE_KEYS = ("title", "document_title", "file_title", "document", "file_name", "filename", "name", "source")
@@ -85,6 +87,25 @@ def best_quotes(question: str, passages: Sequence[Passage], *, count: int = 3) -
         return [Quote(*sentences[place], related=True) for _, place in best]
     # Retrieval put its best guess first.
     return [Quote(*sentences[0], related=False)] if sentences else []
+
+
+def first_document_id(results: Sequence[str]) -> str | None:
+    """The id of the first document in a list that is indexed: lists are newest first."""
+    for result in results:
+        with suppress(ValueError):
+            value = cast(object, json.loads(result))
+            listed = cast(dict[str, object], value).get("documents") if isinstance(value, dict) else value
+            for each in cast(list[object], listed) if isinstance(listed, list) else ():
+                fields = cast(dict[str, object], each) if isinstance(each, dict) else {}
+                found = fields.get("document_id")
+                if isinstance(found, str) and fields.get("state", "indexed") == "indexed":
+                    return found
+    return None
+
+
+def opening(passage: Passage, *, count: int = 3) -> list[Quote]:
+    """How a document begins."""
+    return [Quote(passage.source, sentence, related=True) for sentence in islice(_sentences(passage.text), count)]
 
 
 def _from_json(value: object, title: str) -> Iterator[Passage]:

@@ -100,6 +100,14 @@ def document_list(passages: list[Passage]) -> str:
     return "\n".join([opening, "", *(f"- **{title}**" for title in titles)])
 
 
+def opening_answer(quotes: list[Quote]) -> str:
+    """How the newest document begins, for I cannot sum it up."""
+    if not quotes:
+        return "There is no document yet that can be read."
+    lines = [f"I cannot summarise. The newest document is {quotes[0].source}, and it begins like this:"]
+    return "\n\n".join([*lines, *(f"> {quote.sentence}" for quote in quotes)])
+
+
 def tool_answer(quoted: str, results: Sequence[str]) -> str:
     """What a forced tool call gave: quotes where there are any, else the bare results."""
     if not results:

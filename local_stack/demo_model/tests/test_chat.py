@@ -178,6 +178,38 @@ async def test_asking_which_documents_there_are_lists_their_titles(client: Async
     assert "- **Alpha**\n- **Beta**" in text
 
 
+async def _wanted(client: AsyncOpenAI, *messages: ChatCompletionMessageParam) -> tuple[str, str]:
+    """The call that the model makes next."""
+    tools = [*TOOLS, _tool("get_document_content", argument="document_id")]
+    asked = await client.chat.completions.create(model=MODEL, messages=messages, tools=tools)
+    [call] = asked.choices[0].message.tool_calls or []
+    assert call.type == "function"
+    return call.function.name, call.function.arguments
+
+
+async def test_a_summary_of_the_newest_document_reads_that_document(client: AsyncOpenAI) -> None:
+    wish = _user("Summarise the newest document")
+    assert await _wanted(client, wish) == ("list_documents", "{}")
+    listed = [
+        {"document_id": "2", "title": "Beta", "state": "is being indexed, cannot be searched yet"},
+        {"document_id": "1", "title": "Alpha", "state": "indexed"},
+    ]
+    messages = [wish, *_result(json.dumps({"documents": listed, "total": 2}))]
+    assert await _wanted(client, *messages) == ("get_document_content", '{"document_id": "1"}')
+    read = {"document_id": "1", "title": "Alpha", "state": "indexed", "page": 1, "pages": 1, "text": f"# A\n{LAMP}"}
+    tools = [*TOOLS, _tool("get_document_content", argument="document_id")]
+    messages += _result(json.dumps(read))
+    answer = await client.chat.completions.create(model=MODEL, messages=messages, tools=tools)
+    assert f"**Alpha**, page 1, and it begins like this:\n\n> {LAMP}" in (answer.choices[0].message.content or "")
+
+
+async def test_where_no_document_can_be_read_the_wish_for_a_summary_is_told_so(client: AsyncOpenAI) -> None:
+    tools = [*TOOLS, _tool("get_document_content", argument="document_id")]
+    messages = [_user("Summarise the newest document"), *_result('{"documents": [], "total": 0}')]
+    answer = await client.chat.completions.create(model=MODEL, messages=messages, tools=tools)
+    assert "There is no document yet" in (answer.choices[0].message.content or "")
+
+
 @pytest.mark.parametrize("text", ["What do the documents say about lamps?", "Which documents mention lamps?", QUESTION])
 async def test_a_question_about_content_is_no_wish_for_the_list(client: AsyncOpenAI, text: str) -> None:
     asked = await client.chat.completions.create(model=MODEL, messages=[_user(text)], tools=TOOLS)
@@ -188,7 +220,13 @@ async def test_a_question_about_content_is_no_wish_for_the_list(client: AsyncOpe
 
 @pytest.mark.parametrize(
     ("text", "expected"),
-    [("Hi there!", "Hello!"), ("thank you", "welcome"), ("bye", "Goodbye"), ("Write some Python code", "```python")],
+    [
+        ("Hi there!", "Hello!"),
+        ("What can you help me with?", "Hello!"),
+        ("thank you", "welcome"),
+        ("bye", "Goodbye"),
+        ("Write some Python code", "```python"),
+    ],
 )
 async def test_small_talk_needs_no_tool(client: AsyncOpenAI, text: str, expected: str) -> None:
     answer = await client.chat.completions.create(model=MODEL, messages=[_user(text)], tools=TOOLS)
