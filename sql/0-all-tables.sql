@@ -3545,6 +3545,12 @@ begin
 end;
 $$;
 
+-- A worker that asks for a job looks, candidate by candidate in order of priority, whether another job holds its lock. The
+-- first needs an index by lock. And by statistics made while the queue was empty, Postgres collects and sorts all that
+-- wait instead of stopping at the first: with 2,000 waiting 53 ms for each job taken, with both lines 0.03 ms.
+create index if not exists jobs_by_lock on queue.procrastinate_jobs (lock) where status in ('todo', 'doing');
+alter function queue.procrastinate_fetch_job_v2(varchar[], bigint) set enable_sort = off set enable_bitmapscan = off;
+
 create or replace function private.give_way_to_waiting_job() returns trigger
 language plpgsql
 set search_path = ''
@@ -3593,7 +3599,8 @@ declare
 begin
     update queue.procrastinate_jobs as j set
         queue_name = p_queue, priority = greatest(j.priority, p_priority), scheduled_at = null
-    where j.queueing_lock = p_lock and j.status = 'todo'
+    -- By its lock, which is the same: that index has it at once, however little Postgres knows of the table yet.
+    where j.lock = p_lock and j.queueing_lock = p_lock and j.status = 'todo'
     returning j.id into v_job_id;
     if v_job_id is null then
         -- A running job that is to be tried again waits for us, and then sees what we queue.
@@ -4626,6 +4633,6 @@ insert into private.applied_scripts (name, checksum) values
     ('23-access.sql', '77df70460beb9adb56c789be07739d075ae46db2d395184a9a7124cc3c39e73b'),
     ('24-billing.sql', '0323de6220fff0fe652271f25aed294c25ea20319d71d33f24c18310f7451ff6'),
     ('25-applied-scripts.sql', 'f0a7b2d7bdc65e9df8e860f9ac5befc1c508efd75ebc092c0601616320adc8e9'),
-    ('26-queue.sql', '4781d04a9318f0bd038fd6b040a73bb9c2d2e8dc1e9fcc989e6c4706374f572a'),
+    ('26-queue.sql', '8e43a68849e4cf51b90b21a4f74e4e772dce3ac36de8abb22a3a22287ac9c095'),
     ('27-knowledge-search.sql', '6c4109e8de984b90edec52de361ef5ce6fe1f22361cb404331f30228291a0ed4'),
     ('28-ingestion.sql', 'eed71624a9e256756e3f987399b4cd25329459309feb350ad33480fadfa57a2e');

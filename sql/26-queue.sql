@@ -670,6 +670,12 @@ begin
 end;
 $$;
 
+-- A worker that asks for a job looks, candidate by candidate in order of priority, whether another job holds its lock. The
+-- first needs an index by lock. And by statistics made while the queue was empty, Postgres collects and sorts all that
+-- wait instead of stopping at the first: with 2,000 waiting 53 ms for each job taken, with both lines 0.03 ms.
+create index if not exists jobs_by_lock on queue.procrastinate_jobs (lock) where status in ('todo', 'doing');
+alter function queue.procrastinate_fetch_job_v2(varchar[], bigint) set enable_sort = off set enable_bitmapscan = off;
+
 create or replace function private.give_way_to_waiting_job() returns trigger
 language plpgsql
 set search_path = ''
@@ -718,7 +724,8 @@ declare
 begin
     update queue.procrastinate_jobs as j set
         queue_name = p_queue, priority = greatest(j.priority, p_priority), scheduled_at = null
-    where j.queueing_lock = p_lock and j.status = 'todo'
+    -- By its lock, which is the same: that index has it at once, however little Postgres knows of the table yet.
+    where j.lock = p_lock and j.queueing_lock = p_lock and j.status = 'todo'
     returning j.id into v_job_id;
     if v_job_id is null then
         -- A running job that is to be tried again waits for us, and then sees what we queue.

@@ -15,7 +15,7 @@ import structlog
 from rag_pipeline import queries
 from rag_pipeline.chunking.model import Chunk
 from rag_pipeline.database import Database, is_passing_failure
-from rag_pipeline.embeddings import EmbeddingRefused, EmbeddingUnavailable
+from rag_pipeline.embeddings import EmbeddingRefused, EmbeddingUnavailable, Vector
 from rag_pipeline.extractors.model import Extraction, ExtractionError
 from rag_pipeline.messages import message_for
 from rag_pipeline.queries import BegunDocument
@@ -178,9 +178,9 @@ class Ingestor:
             held = await queries.spaces_holding(connection, document_id, content_hash, self._index_version)
         return tuple(target for target in targets if target.space_id not in held)
 
-    async def _embed(self, chunks: list[Chunk], targets: tuple[Target, ...]) -> dict[int, list[list[float]]]:
+    async def _embed(self, chunks: list[Chunk], targets: tuple[Target, ...]) -> dict[int, list[Vector]]:
         texts = [chunk.embedded_text for chunk in chunks]
-        vectors: dict[int, list[list[float]]] = {}
+        vectors: dict[int, list[Vector]] = {}
         for target in targets:
             try:
                 vectors[target.space_id] = await target.embedder.embed(texts) if texts else []

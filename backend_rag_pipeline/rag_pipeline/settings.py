@@ -112,7 +112,7 @@ class Settings(BaseSettings):
     rag_accept_new_folder: bool = False
     """Another folder at RAG_WATCH_DIRECTORY that lacks most files is taken for a disk that is not mounted, another
     Google account that sees few of them for a wrong one, and nothing is deleted; true once says that it is meant."""
-    rag_worker_concurrency: Count = 8
+    rag_worker_concurrency: Count = 12
     """Documents one process works on at the same time."""
     rag_worker_heartbeat_seconds: Seconds = 5
     rag_worker_stalled_seconds: Seconds = 30

@@ -14,7 +14,7 @@ import structlog
 
 from rag_pipeline import queries
 from rag_pipeline.database import Database
-from rag_pipeline.embeddings import EmbeddingRefused, EmbeddingUnavailable
+from rag_pipeline.embeddings import EmbeddingRefused, EmbeddingUnavailable, Vector
 
 log = structlog.stdlib.get_logger(__name__)
 
@@ -27,7 +27,7 @@ class Embeds(Protocol):
 
     async def dimensions(self) -> int: ...
 
-    async def embed(self, texts: Sequence[str]) -> list[list[float]]: ...
+    async def embed(self, texts: Sequence[str]) -> list[Vector]: ...
 
 
 class MakesEmbedder(Protocol):

@@ -2,6 +2,7 @@
 
 import asyncio
 import time
+from array import array
 from collections.abc import AsyncGenerator, Generator
 from contextlib import asynccontextmanager
 
@@ -12,6 +13,7 @@ from rag_support.embedding_server import EmbeddingServer, Fault, FaultKind, run_
 from rag_pipeline.embeddings.client import EmbeddingClient
 from rag_pipeline.embeddings.embedder import BATCH_MAX_CHARACTERS, Embedder
 from rag_pipeline.embeddings.errors import EmbeddingRefused, EmbeddingUnavailable
+from rag_pipeline.embeddings.wire import Vector
 
 
 @pytest.fixture
@@ -49,8 +51,8 @@ async def embedder_for(
             await embedder.close()
 
 
-def expected(texts: list[str], server: EmbeddingServer) -> list[list[float]]:
-    return [vector_of(text, server.dimensions) for text in texts]
+def expected(texts: list[str], server: EmbeddingServer) -> list[Vector]:
+    return [array("f", vector_of(text, server.dimensions)) for text in texts]
 
 
 async def test_texts_are_embedded_in_batches_and_in_order(server: EmbeddingServer) -> None:
@@ -97,7 +99,7 @@ async def test_documents_that_come_shortly_after_one_another_share_a_request(
 ) -> None:
     monkeypatch.setattr("rag_pipeline.embeddings.embedder.GATHER_SECONDS", 0.5)
     async with embedder_for(server, batch_size=50) as embedder:
-        documents: list[asyncio.Task[list[list[float]]]] = []
+        documents: list[asyncio.Task[list[Vector]]] = []
         for number in range(6):
             documents.append(asyncio.create_task(embedder.embed([f"text {number}"])))
             # Whatever is ready runs: without the wait a request goes out here.

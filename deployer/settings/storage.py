@@ -144,7 +144,7 @@ SOURCES = Section(
 INGESTION = Section(
     "Work of the ingestion worker",
     (
-        Setting("RAG_WORKER_CONCURRENCY", (WORKER,), "8", "Documents one process works on at the same time."),
+        Setting("RAG_WORKER_CONCURRENCY", (WORKER,), "12", "Documents one process works on at the same time."),
         Setting("RAG_WORKER_HEARTBEAT_SECONDS", (WORKER,), "5"),
         Setting(
             *("RAG_WORKER_STALLED_SECONDS", (WORKER,), "30"),

@@ -51,7 +51,7 @@ async def rows_read(connection: asyncpg.Connection) -> dict[str, int]:
     await connection.execute("select pg_stat_clear_snapshot()")
     rows = await connection.fetch(
         "select relname, seq_tup_read + coalesce(idx_tup_fetch, 0) as read from pg_stat_user_tables"
-        " where schemaname = 'public'"
+        " where schemaname in ('public', 'queue')"
     )
     return {row["relname"]: row["read"] for row in rows}
 
@@ -69,6 +69,24 @@ async def test_a_turn_reads_a_few_rows_however_long_the_past_is(
     after = await rows_read(connection)
     read = {table: count - before[table] for table, count in after.items() if count - before[table] > 500}
     assert read == {}
+
+
+async def test_queueing_and_taking_a_job_do_not_read_all_that_wait(connection: asyncpg.Connection) -> None:
+    await connection.execute(
+        "insert into public.document_metadata (id, pipeline_id, source_key)"
+        " select 'file ' || n, 'main', 'file ' || n from generate_series(1, 2000) as n"
+    )
+    # In one statement, as after a look at a source, and while Postgres still takes the queue for empty.
+    await connection.execute("select public.enqueue_document(id) from public.document_metadata")
+    read = (await rows_read(connection))["procrastinate_jobs"]
+    assert read < 10_000
+    worker_id = await connection.fetchval("insert into queue.procrastinate_workers default values returning id")
+    for _ in range(10):
+        taken = await connection.fetchval(
+            "select id from queue.procrastinate_fetch_job_v2(array['pipeline:main'], $1)", worker_id
+        )
+        assert taken is not None
+    assert (await rows_read(connection))["procrastinate_jobs"] - read < 500
 
 
 async def test_events_are_dropped_without_reading_every_request(

@@ -219,7 +219,7 @@ async def test_nobody_but_the_owner_reaches_the_queue(database: Database) -> Non
         )
         unpinned = await connection.fetch(
             "select proname from pg_proc where pronamespace = 'queue'::regnamespace"
-            " and proconfig is distinct from array['search_path=pg_catalog, queue, pg_temp']"
+            " and not coalesce('search_path=pg_catalog, queue, pg_temp' = any(proconfig), false)"
         )
     assert (reached, called, bare, unpinned) == ([], [], [], [])
 

@@ -8,7 +8,7 @@ import httpx
 
 from rag_pipeline.embeddings.errors import EmbeddingRefused, EmbeddingUnavailable
 from rag_pipeline.embeddings.pacing import Pacer, backoff_seconds, retry_after_seconds
-from rag_pipeline.embeddings.wire import InvalidAnswer, fault_code, read_vectors
+from rag_pipeline.embeddings.wire import InvalidAnswer, Vector, fault_code, read_vectors
 
 _CONFIGURATION_FAULTS = {
     401: "The embedding service refuses the configured key.",
@@ -49,7 +49,7 @@ class EmbeddingClient:
         self._takes_base64: bool | None = None
         self.pacer = Pacer(at_once_max=concurrency)
 
-    async def embed_batch(self, texts: Sequence[str]) -> list[list[float]]:
+    async def embed_batch(self, texts: Sequence[str]) -> list[Vector]:
         """One vector per text. Raises BatchRefused, EmbeddingRefused, EmbeddingUnavailable."""
         try:
             async with asyncio.timeout(self._deadline_seconds):
@@ -57,7 +57,7 @@ class EmbeddingClient:
         except TimeoutError:
             raise EmbeddingUnavailable("The embedding service did not answer before the deadline.") from None
 
-    async def _try(self, texts: Sequence[str]) -> list[list[float]]:
+    async def _try(self, texts: Sequence[str]) -> list[Vector]:
         """Attempts until one succeeds. Those answered with 429 do not count: the deadline ends them."""
         give_up_at = time.monotonic() + self._deadline_seconds
         failures = invalid = limited = 0

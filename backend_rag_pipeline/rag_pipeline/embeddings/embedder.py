@@ -15,11 +15,11 @@ import httpx
 
 from rag_pipeline.embeddings.client import BatchRefused, EmbeddingClient
 from rag_pipeline.embeddings.errors import EmbeddingError, EmbeddingRefused, EmbeddingUnavailable
+from rag_pipeline.embeddings.wire import Vector
 from rag_pipeline.settings import Settings
 
 BATCH_MAX_CHARACTERS = 200_000
 """OpenAI takes 300,000 model tokens a request; most servers' bodies end at some MB."""
-
 
 GATHER_SECONDS = 0.01
 """Texts that come within this time share a request: a request costs more than the wait."""
@@ -31,7 +31,7 @@ class _Waiting:
 
     text: str
     index: int
-    vector: asyncio.Future[list[float]]
+    vector: asyncio.Future[Vector]
 
 
 class Embedder:
@@ -53,7 +53,7 @@ class Embedder:
         assert self._dimensions is not None
         return self._dimensions
 
-    async def embed(self, texts: Sequence[str]) -> list[list[float]]:
+    async def embed(self, texts: Sequence[str]) -> list[Vector]:
         """One vector per text, in order: all of them or an error.
 
         Raises EmbeddingUnavailable (the same may pass later), EmbeddingRefused (it will not).
