@@ -32,6 +32,8 @@ FRONTEND = REPOSITORY / "frontend"
 STRIPE_SANDBOX = REPOSITORY / "local_stack" / "stripe_sandbox"
 # The proxy in front of the API, and the reader of scanned pages: its tests are skipped without it.
 TEST_PROGRAMS = {"caddy": "caddy", "tesseract": "tesseract-ocr"}
+# Most tests wait for servers and processes: a few more than there are cores keep all of them busy. Each has its own Postgres.
+PYTEST_PROCESSES = min((os.cpu_count() or 1) + 1, 6)
 CHROMIUM_NAMES = ("chromium", "chromium-browser", "google-chrome", "google-chrome-stable")
 
 
@@ -112,7 +114,7 @@ def _run_python_checks(results: Results, node: Node, chromium: str | None) -> No
         ("ruff format", [programs / "ruff", "format", "--check", "."]),
         ("pyright", [programs / "pyright", "--pythonpath", environments.DEV.python]),
         ("sqlfluff", [programs / "sqlfluff", "lint", "--disable-progress-bar", "sql", "local_stack/postgres"]),
-        ("pytest", [programs / "pytest"]),
+        ("pytest", [programs / "pytest", "--numprocesses", str(PYTEST_PROCESSES), "--dist", "loadfile"]),
     ):
         results.run(title, command, cwd=REPOSITORY, environment=environment)
 
