@@ -32,7 +32,7 @@ FRONTEND = REPOSITORY / "frontend"
 STRIPE_SANDBOX = REPOSITORY / "local_stack" / "stripe_sandbox"
 # The proxy in front of the API, and the reader of scanned pages: its tests are skipped without it.
 TEST_PROGRAMS = {"caddy": "caddy", "tesseract": "tesseract-ocr"}
-# Most tests wait for servers and processes: a few more than there are cores keep all of them busy. Each has its own Postgres.
+# Most tests wait for servers and processes: more of them than cores keep all cores busy. Each has its own Postgres.
 PYTEST_PROCESSES = min((os.cpu_count() or 1) + 1, 6)
 CHROMIUM_NAMES = ("chromium", "chromium-browser", "google-chrome", "google-chrome-stable")
 
