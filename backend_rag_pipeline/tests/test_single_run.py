@@ -36,6 +36,15 @@ async def test_a_folder_is_indexed_and_reported_in_one_json_line(world: World) -
     assert (space["model"], space["dimensions"], space["is_active"]) == ("test-model", 16, True)
 
 
+async def test_the_last_document_takes_as_long_as_its_model_takes(world: World) -> None:
+    """The queue is empty by then, which ends a single run: but not what is still being worked on."""
+    world.write("fruit.md", TEXT)
+    world.embeddings.latency_seconds = 2
+    status, report, log = await world.single(RAG_WORKER_STOP_SECONDS="0.5")
+    assert (status, report["files_processed"]) == (0, 1), log
+    assert (await world.document("fruit.md"))["status"] == "indexed"
+
+
 async def test_a_table_becomes_rows_with_typed_columns(world: World) -> None:
     world.write("prices.csv", "name,price\npear,3\nplum,4\n")
     assert (await world.single())[0] == 0
