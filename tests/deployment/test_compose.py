@@ -130,6 +130,14 @@ def test_everything_can_be_scaled_behind_caddy() -> None:
     assert upstreams == [f"dynamous-agent-agent-api-{number}:8001" for number in range(1, 9)]
 
 
+def test_a_backup_has_room_for_the_largest_upload_that_can_be_allowed() -> None:
+    """pg_dump takes four times a value, which is written as hexadecimal digits, and 20 MB for itself."""
+    limit = re.fullmatch(r"(\d+)g", SERVICES["migrate"]["deploy"]["resources"]["limits"]["memory"])
+    assert limit is not None
+    (largest,) = [rule.le for rule in Settings.model_fields["upload_file_max_bytes"].metadata if hasattr(rule, "le")]
+    assert int(limit[1]) * 1024**3 > 4 * largest + 20 * 1024**2
+
+
 def test_replicas_are_a_setting_that_a_repeated_start_keeps() -> None:
     def replicas(service: Tree, **variables: str) -> str:
         return fill(str(service["deploy"]["replicas"]), variables)
