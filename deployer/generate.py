@@ -1,19 +1,19 @@
 """`python3 -m deployer.generate`: write what follows from the table of settings. A test fails where one drifts.
 
-The `.env.example` files, the environment of the containers in docker-compose.yml, docs/settings.md, and the names
-that deploy/gcp hands out.
+The `.env.example` files, the environment of the containers in both compose files and on Render, docs/settings.md, and
+the names that deploy/gcp hands out.
 """
 
 from __future__ import annotations
 
 import re
 import textwrap
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 
-from deployer import terraform
+from deployer import render, terraform
 from deployer.settings import SECTIONS, settings_of
-from deployer.settings.model import API, SITE, WORKER, Reader, Section, Setting
+from deployer.settings.model import API, PUBLIC_ONLY, SITE, WORKER, Reader, Section, Setting
 
 REPOSITORY = Path(__file__).resolve().parent.parent
 WIDTH = 120
@@ -43,7 +43,7 @@ READERS = {
     Path("backend_rag_pipeline/.env.example"): WORKER,
     Path("frontend/.env.example"): SITE,
 }
-COMPOSE = Path("docker-compose.yml")
+COMPOSE, BEHIND_CADDY = Path("docker-compose.yml"), Path("docker-compose.caddy.yml")
 CONTAINERS: dict[str, tuple[Reader, ...]] = {
     "migrate": (Reader.MIGRATE,),
     "agent-api": (Reader.SERVER, API),
@@ -52,6 +52,7 @@ CONTAINERS: dict[str, tuple[Reader, ...]] = {
 }
 # A container reads its environment alone, whatever lies in its folder.
 FIXED = {"agent-api": ['AGENT_API_ENV_FILE: ""'], "rag-pipeline": ['RAG_PIPELINE_ENV_FILE: ""']}
+CADDYS_DATA = "XDG_DATA_HOME: /data"
 PAGE = Path("docs/settings.md")
 PAGE_HEAD = """\
 # Settings
@@ -66,7 +67,9 @@ def outputs(repository: Path = REPOSITORY) -> dict[Path, str]:
     """Every generated file with its text."""
     files = {path: example_of_service(path, reader) for path, reader in READERS.items()}
     files[Path(".env.example")] = example_of_everything()
-    files[COMPOSE] = with_environments((repository / COMPOSE).read_text(encoding="utf-8"))
+    for path, environments in ((COMPOSE, _environments()), (BEHIND_CADDY, _environments_behind_caddy())):
+        files[path] = with_environments((repository / path).read_text(encoding="utf-8"), environments)
+    files[render.PATH] = render.with_variables((repository / render.PATH).read_text(encoding="utf-8"))
     files[PAGE] = reference_page()
     files[terraform.PATH] = terraform.names_of_settings()
     return files
@@ -108,25 +111,55 @@ def _comment(text: str) -> list[str]:
     return textwrap.wrap(text, WIDTH, initial_indent="# ", subsequent_indent="# ", break_on_hyphens=False)
 
 
-def with_environments(compose: str) -> str:
-    """The compose file with the environment of each of our containers written anew."""
-    for name, readers in CONTAINERS.items():
-        block = re.compile(rf"(?ms)^(  {name}:\n(?:    .*?\n|\n)*?    environment:\n)(?:      .*?\n)+")
-        lines = [*FIXED.get(name, []), *_environment(readers)]
-        compose, count = block.subn(lambda found, lines=lines: found[1] + _indented(lines), compose, count=1)
+def with_environments(compose: str, environments: Mapping[str, Sequence[str]]) -> str:
+    """A compose file with the environment of each of these containers written anew."""
+    for name, lines in environments.items():
+        block = re.compile(rf"(?m)^(  {name}:\n(?:    .*\n|\n)*?    environment:\n)(?:      .*\n)+")
+        text = "".join(f"      {line}\n" for line in lines)
+        compose, count = block.subn(lambda found, text=text: found[1] + text, compose, count=1)
         assert count == 1, f"{name} has no environment"
     return compose
 
 
-def _environment(readers: tuple[Reader, ...]) -> Iterator[str]:
-    for reader in readers:
-        for setting in settings_of(reader):
-            value = setting.in_container or f"${{{setting.name}:-{setting.in_compose or ''}}}"
-            yield f"{setting.name}: {value}"
+def _environments() -> dict[str, list[str]]:
+    return {
+        name: [*FIXED.get(name, []), *(_base_line(setting) for reader in readers for setting in settings_of(reader))]
+        for name, readers in CONTAINERS.items()
+    }
 
 
-def _indented(lines: list[str]) -> str:
-    return "".join(f"      {line}\n" for line in lines)
+def _base_line(setting: Setting) -> str:
+    value = setting.in_container or f"${{{setting.name}:-{setting.in_compose or ''}}}"
+    return f"{setting.name}: {value}"
+
+
+def _environments_behind_caddy() -> dict[str, list[str]]:
+    """What is different there, and what Caddy itself gets."""
+    environments = {
+        name: [
+            line
+            for reader in readers
+            for setting in settings_of(reader)
+            if setting.behind_caddy is not None
+            for line in _line_behind_caddy(setting)
+        ]
+        for name, readers in CONTAINERS.items()
+    }
+    caddy = [line for setting in settings_of(Reader.CADDY) for line in _line_behind_caddy(setting)]
+    return {name: lines for name, lines in environments.items() if lines} | {"caddy": [CADDYS_DATA, *caddy]}
+
+
+def _line_behind_caddy(setting: Setting) -> list[str]:
+    """One line, or several that YAML joins."""
+    otherwise = f":-{setting.default if setting.behind_caddy is None else setting.behind_caddy}"
+    if setting.required == PUBLIC_ONLY:
+        otherwise = f":?set {setting.name} in .env"
+    value = f"${{{setting.name}{otherwise}}}"
+    line = f"{setting.name}: {value}"
+    if len(line) < WIDTH:
+        return [line]
+    folded = textwrap.wrap(value, WIDTH - 20, break_long_words=False, break_on_hyphens=False)
+    return [f"{setting.name}: >-", *(f"  {part}" for part in folded)]
 
 
 def reference_page() -> str:

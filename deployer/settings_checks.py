@@ -12,6 +12,7 @@ from deployer.docker import REPOSITORY
 from deployer.problems import Problem
 from deployer.settings import SETTINGS
 from deployer.settings.model import CONDITIONS, PUBLIC_ONLY, Variables
+from deployer.settings.operation import PLACES
 from deployer.target import Target
 from local_stack.env_files import ASSIGNMENT
 
@@ -32,8 +33,6 @@ FROM_CONTAINERS = (
 FROM_BROWSERS = ("FRONTEND_URL", "VITE_AGENT_ENDPOINT", "VITE_SUPABASE_URL")
 CREDENTIALS = "google-credentials"
 CONTAINER_USER = 10001
-PLACES = 8
-"""The replicas that docker-compose.caddy.yml names."""
 OLLAMA = "http://host.docker.internal:11434/v1"
 
 

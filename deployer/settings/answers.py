@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from deployer.settings.model import API, BOTH, WORKER, Section, Setting
+from deployer.settings.model import API, BOTH, WORKER, Reader, Section, Setting
 
 MODEL = Section(
     "Model",
@@ -97,7 +97,7 @@ LIMITS = Section(
     (
         Setting("RATE_LIMIT_REQUESTS", (API,), "5", "New questions a person may ask per window.", is_common=True),
         Setting("RATE_LIMIT_WINDOW_SECONDS", (API,), "60", is_common=True),
-        Setting("REQUEST_BODY_MAX_BYTES", (API,), "2097152", is_common=True),
+        Setting("REQUEST_BODY_MAX_BYTES", (API, Reader.CADDY), "2097152", is_common=True),
         Setting(
             *("REQUEST_BODY_TIMEOUT_SECONDS", (API,), "60"),
             "A body that takes longer to arrive is refused; uploads have UPLOAD_RECEIVE_TIMEOUT_SECONDS.",

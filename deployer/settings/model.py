@@ -15,6 +15,7 @@ class Reader(StrEnum):
     WORKER = "ingestion worker"
     SITE = "site"
     MIGRATE = "migration"
+    CADDY = "Caddy in front"
     COMPOSE = "compose files"
     DEPLOY = "deploy.py"
     EMBEDDED = "embedded stack"
@@ -59,6 +60,8 @@ class Setting:
     """Where the worker's differs from the API's."""
     in_compose: str | None = None
     """Where containers have another default."""
+    behind_caddy: str | None = None
+    """Where they have yet another one in docker-compose.caddy.yml."""
     in_container: str | None = None
     """What a container always gets, whatever .env says: a path of its own."""
     example: str = ""

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from deployer.settings.model import API, Section, Setting
+from deployer.settings.model import API, Reader, Section, Setting
 
 STRIPE = Section(
     "Stripe",
@@ -35,7 +35,7 @@ STRIPE = Section(
         Setting("STRIPE_DEADLINE_SECONDS", (API,), "18", "One request to Stripe, further attempts included."),
         Setting("STRIPE_RETRIES_MAX", (API,), "2"),
         Setting("STRIPE_REQUESTS_AT_ONCE_MAX", (API,), "20"),
-        Setting("WEBHOOK_BODY_MAX_BYTES", (API,), "262144"),
+        Setting("WEBHOOK_BODY_MAX_BYTES", (API, Reader.CADDY), "262144"),
         Setting("WEBHOOK_TOLERANCE_SECONDS", (API,), "300", "How old a signature may be."),
         Setting("PURCHASES_PER_WINDOW_MAX", (API,), "20", "New purchases one person may begin per window."),
         Setting("PURCHASE_WINDOW_SECONDS", (API,), "3600"),

@@ -4,19 +4,24 @@ from __future__ import annotations
 
 from deployer.settings.model import API, BOTH, PUBLIC_ONLY, SITE, Reader, Section, Setting
 
-COMPOSE, DEPLOY, EMBEDDED, MIGRATE = Reader.COMPOSE, Reader.DEPLOY, Reader.EMBEDDED, Reader.MIGRATE
+CADDY, COMPOSE, DEPLOY = Reader.CADDY, Reader.COMPOSE, Reader.DEPLOY
+EMBEDDED, MIGRATE = Reader.EMBEDDED, Reader.MIGRATE
+PLACES = 8
+"""The replicas of the API that Caddy looks for."""
 
 ADDRESSES = Section(
     "Addresses and environment",
     (
         Setting(
             *("ENVIRONMENT", BOTH, "development", "development | production (the default behind Caddy)"),
+            behind_caddy="production",
             is_common=True,
         ),
         Setting("LOG_LEVEL", BOTH, "INFO", "DEBUG | INFO | WARNING | ERROR"),
         Setting(
             *("FRONTEND_URL", (API,), "http://localhost:8082"),
             "Where people come back to after paying. Behind Caddy: https://FRONTEND_HOSTNAME.",
+            behind_caddy="https://${FRONTEND_HOSTNAME}",
             is_common=True,
         ),
         Setting(
@@ -25,21 +30,21 @@ ADDRESSES = Section(
             is_common=True,
         ),
         Setting(
-            *("AGENT_API_HOSTNAME", (COMPOSE, DEPLOY)),
-            text="The API's public name, for Caddy.",
+            *("AGENT_API_HOSTNAME", (CADDY, COMPOSE, DEPLOY)),
+            text="The API's public name.",
             example="agent.yourdomain.com",
             required=PUBLIC_ONLY,
             is_common=True,
         ),
         Setting(
-            *("FRONTEND_HOSTNAME", (COMPOSE, DEPLOY)),
+            *("FRONTEND_HOSTNAME", (CADDY, COMPOSE, DEPLOY)),
             text="The site's public name.",
             example="chat.yourdomain.com",
             required=PUBLIC_ONLY,
             is_common=True,
         ),
         Setting(
-            *("LETSENCRYPT_EMAIL", (COMPOSE,)),
+            *("LETSENCRYPT_EMAIL", (CADDY,)),
             text="Let's Encrypt writes there before a certificate runs out.",
             required=PUBLIC_ONLY,
             is_common=True,
@@ -69,6 +74,7 @@ THE_SITE = Section(
             "The agent API; every other route of it is derived from this one. Behind Caddy:"
             " https://AGENT_API_HOSTNAME/api/pydantic-agent.",
             in_compose="http://localhost:8001/api/pydantic-agent",
+            behind_caddy="https://${AGENT_API_HOSTNAME}/api/pydantic-agent",
             required_by=(SITE,),
             is_common=True,
         ),
@@ -102,10 +108,14 @@ CONTAINERS = Section(
         Setting("RAG_PIPELINE_CPUS", (COMPOSE,), "2"),
         Setting("RAG_PIPELINE_MEMORY", (COMPOSE,), "5g"),
         Setting(
-            *("AGENT_API_UPSTREAMS", (COMPOSE,)), text="For Caddy. Empty: the names of up to eight replicas of the API."
+            *("AGENT_API_UPSTREAMS", (CADDY,)),
+            text="Empty: the names of up to eight replicas of the API; Caddy finds out which of them run.",
+            behind_caddy=" ".join(
+                f"${{COMPOSE_PROJECT_NAME}}-agent-api-{number}:8001" for number in range(1, PLACES + 1)
+            ),
         ),
-        Setting("UPLOAD_BODY_MAX_BYTES", (COMPOSE,), "22020096", "For Caddy: a file and what surrounds it."),
-        Setting("CADDY_GLOBAL_OPTIONS", (COMPOSE,), "", "Lines for the global options of the Caddyfile."),
+        Setting("UPLOAD_BODY_MAX_BYTES", (CADDY,), "22020096", "A file and what surrounds it."),
+        Setting("CADDY_GLOBAL_OPTIONS", (CADDY,), "", "Lines for the global options of the Caddyfile."),
         Setting(
             *("DEPLOY_HEALTH_SECONDS", (DEPLOY,), "300"),
             "How long `deploy.py` waits for the containers to be healthy.",

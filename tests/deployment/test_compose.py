@@ -16,7 +16,7 @@ import pytest
 from agent_api.settings import Settings, load_settings
 from deployer.settings import SETTINGS, settings_of
 from deployer.settings.model import API, WORKER, Reader
-from deployer.settings_checks import PLACES
+from deployer.settings.operation import PLACES
 from local_stack.env_files import read_env_file
 from local_stack.paths import REPOSITORY
 from tests.deployment.compose import BASE, CADDY, Missing, Tree, built_here, environment_of, fill, merged, read

@@ -1,6 +1,7 @@
 """The table of settings against the code that reads them, and against everything that is written from it."""
 
 import re
+import shutil
 import subprocess
 import sys
 from pathlib import Path
@@ -19,6 +20,7 @@ from local_stack.paths import REPOSITORY
 from rag_pipeline.settings import Settings as WorkerSettings
 from tests.deployment.compose import BASE, CADDY
 
+RENDER = REPOSITORY / "render.yaml"
 SERVICES: list[tuple[Reader, dict[str, FieldInfo]]] = [
     (API, ApiSettings.model_fields),
     (WORKER, WorkerSettings.model_fields),
@@ -90,10 +92,24 @@ def test_the_site_and_the_embedded_stack_read_what_the_table_says() -> None:
     assert {s.name: s.default for s in settings_of(Reader.EMBEDDED) if s.name.endswith("_PORT")} == ports
 
 
-def test_an_environment_written_by_hand_is_replaced(tmp_path: Path) -> None:
-    drifted = re.sub(r"(?m)^      LLM_CHOICE: .*$", "      LLM_CHOISE: gpt", BASE.read_text())
-    (tmp_path / "docker-compose.yml").write_text(drifted)
-    assert generate.outputs(tmp_path)[generate.COMPOSE] == BASE.read_text()
+@pytest.mark.parametrize(
+    ("file", "written", "drifted"),
+    [
+        (BASE, "      LLM_CHOICE: ", "      LLM_CHOISE: "),
+        (CADDY, "      FRONTEND_URL: ", "      FRONTEND_URI: "),
+        (CADDY, "      UPLOAD_BODY_MAX_BYTES: ", "      UPLOAD_BODY_MAX: "),
+        (RENDER, "{ key: VITE_SUPABASE_URL, sync: false }", "{ key: VITE_SUPABASE_URL, value: here }"),
+        (RENDER, "      - { key: RUN_MODE, ", "      - { key: RUN_MODUS, "),
+        (RENDER, "fromService: { type: web, name: agent-api, envVarKey: DATABASE_URL }", "sync: false"),
+    ],
+)
+def test_an_environment_written_by_hand_is_replaced(file: Path, written: str, drifted: str, tmp_path: Path) -> None:
+    for each in (BASE, CADDY, RENDER):
+        shutil.copyfile(each, tmp_path / each.name)
+    text = file.read_text()
+    assert written in text
+    (tmp_path / file.name).write_text(text.replace(written, drifted))
+    assert generate.outputs(tmp_path)[Path(file.name)] == text
 
 
 def test_the_table_needs_only_the_standard_library() -> None:

@@ -30,9 +30,10 @@ READERS: dict[str, tuple[Reader, ...]] = {
 }
 # Not ours: where Render looks for a service, and with what it builds.
 PLATFORM = {"agent-api": {"PORT"}, "frontend": {"NODE_VERSION"}}
+# With the provider that the Blueprint names.
+ALWAYS_FILLED_IN = ("always", "unless LLM_PROVIDER=ollama")
 EXAMPLES = {
     "DATABASE_URL": "postgresql://user:secret@db.example.com:5432/postgres",
-    "DATABASE_SESSION_URL": "",
     "SUPABASE_URL": "https://project.example.com",
     "FRONTEND_URL": "https://chat.example.com",
     "STRIPE_SECRET_KEY": "sk_test_1",
@@ -93,7 +94,8 @@ def test_render_holds_no_secret(name: str) -> None:
         if source := variable.get("fromService"):
             assert source["type"] == BLUEPRINT[source["name"]]["type"]
             assert source["envVarKey"] == key
-            assert key in variables_of(source["name"]), key
+            origin = variables_of(source["name"])[key]
+            assert "value" in origin or SETTINGS[key].required in ALWAYS_FILLED_IN, f"{key} may be left empty there"
 
 
 def filled(name: str) -> dict[str, Any]:
