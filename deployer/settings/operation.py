@@ -78,7 +78,6 @@ THE_SITE = Section(
             required_by=(SITE,),
             is_common=True,
         ),
-        Setting("VITE_LANGFUSE_HOST_WITH_PROJECT", (SITE,), "", "Adds trace links to the admin desk.", is_common=True),
     ),
     "What browsers need to know; none of it is a secret. The image takes it when it starts.",
 )
@@ -159,6 +158,7 @@ KEPT = Section(
             ("LANGFUSE_PUBLIC_KEY", "", "Traces: not used yet.", False),
             ("LANGFUSE_SECRET_KEY", "", "", True),
             ("LANGFUSE_HOST", "https://cloud.langfuse.com", "", False),
+            ("VITE_LANGFUSE_HOST_WITH_PROJECT", "", "Links to traces on the admin desk: not used yet.", False),
             ("VITE_ENABLE_STREAMING", "true", "Answers always stream.", False),
             ("VITE_STRIPE_PUBLISHABLE_KEY", "", "People pay on Stripe's own page.", False),
         )

@@ -20,6 +20,7 @@ from deployer.settings.operation import PLACES
 from local_stack.env_files import read_env_file
 from local_stack.paths import REPOSITORY
 from tests.deployment.compose import BASE, CADDY, Missing, Tree, built_here, environment_of, fill, merged, read
+from tests.deployment.images import parse
 
 SERVICES: dict[str, Tree] = merged(BASE)["services"]
 PUBLIC: dict[str, Tree] = merged(BASE, CADDY)["services"]
@@ -220,9 +221,9 @@ def test_every_setting_of_dot_env_reaches_somebody() -> None:
     named = set(re.findall(r"(?m)^#?([A-Z][A-Z0-9_]+)=", example))
     elsewhere = {name for name in named if name.startswith("EMBEDDED_")}
     # Accepted from older files, or not used by any service yet.
-    unused = {"VITE_ENABLE_STREAMING", "VITE_STRIPE_PUBLISHABLE_KEY"}
-    not_yet = {name for name in named if name.startswith(("LANGFUSE_", "BRAVE_", "SEARXNG_"))}
-    assert named - handed_on - elsewhere - unused - not_yet == set()
+    kept = {name for name, setting in SETTINGS.items() if setting.is_kept}
+    assert named - handed_on - elsewhere - kept == set()
+    assert kept & handed_on == set()
 
 
 def _strings(tree: object) -> Iterator[str]:
@@ -256,6 +257,15 @@ def test_caddy_gets_what_its_configuration_reads() -> None:
     passed = PUBLIC["caddy"]["environment"].keys() - {"XDG_DATA_HOME"}
     assert passed <= read_there.keys()
     assert {name for name, default in read_there.items() if not default} <= passed
+
+
+def test_caddy_may_write_its_certificates() -> None:
+    # A new volume takes over what the image has there, folders below it and their owners too.
+    (target,) = {volume.split(":")[1] for volume in PUBLIC["caddy"]["volumes"] if volume.startswith("caddy-data:")}
+    assert PUBLIC["caddy"]["environment"]["XDG_DATA_HOME"] == target
+    steps = parse(REPOSITORY / "frontend" / "Dockerfile")[-1].steps
+    (user,) = (arguments for instruction, arguments in steps if instruction == "USER")
+    assert any(instruction == "RUN" and f"chown -R {user} {target}" in arguments for instruction, arguments in steps)
 
 
 def test_the_site_gets_what_its_image_hands_out() -> None:

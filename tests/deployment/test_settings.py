@@ -87,7 +87,11 @@ def test_the_migration_waits_as_long_as_the_table_says() -> None:
 
 def test_the_site_and_the_embedded_stack_read_what_the_table_says() -> None:
     template = (REPOSITORY / "frontend" / "config.js.template").read_text()
-    assert set(re.findall(r'env "(\w+)"', template)) == {setting.name for setting in settings_of(SITE)}
+    code = (REPOSITORY / "frontend" / "src" / "lib" / "config.ts").read_text()
+    schema = code[code.index("const environmentSchema") : code.index("\n})")]
+    of_the_site = {setting.name for setting in settings_of(SITE)}
+    assert set(re.findall(r"(?m)^  (VITE_\w+):", schema)) == of_the_site
+    assert set(re.findall(r'env "(\w+)"', template)) == of_the_site
     ports = {setting: str(number) for _, setting, number in PORT_DEFAULTS.values()}
     assert {s.name: s.default for s in settings_of(Reader.EMBEDDED) if s.name.endswith("_PORT")} == ports
 
