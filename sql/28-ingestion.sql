@@ -196,6 +196,10 @@ comment on function public.begin_document_indexing(text) is
 'Marks a document as being indexed and says what is known of it; its title is the one a person gave, else its file''s name as words. '
 'No row: there is no such document any more.';
 
+-- Earlier versions left text of a former embedding model with documents that are not indexed any more.
+delete from public.documents as d using public.document_metadata as m
+where m.id = d.document_id and m.status = 'not_indexed';
+
 -- A newer job may wait already (the file changed while it was indexed): then the document is not finished.
 create or replace function private.settled_status(p_document_id text, p_status text) returns text
 language sql
@@ -231,13 +235,13 @@ begin
     end if;
     delete from public.documents as d
     where d.document_id = p_document_id
-      and (d.embedding_space_id = any(p_space_ids) or (v_with_null and d.embedding_space_id is null));
+      and (p_space_ids is null or d.embedding_space_id = any(p_space_ids) or (v_with_null and d.embedding_space_id is null));
     delete from public.document_rows as r where r.dataset_id = p_document_id;
 end;
 $$;
 comment on function public.begin_document_replacement(text, bigint, integer[], text) is
-'First step of storing a document: locks it, names it p_title (null: as its file) unless a person did, and takes its chunks of these spaces and '
-'its rows away. The caller adds the new ones in the same transaction. No row: the document was deleted, or a later attempt at it has begun, and nothing may be stored.';
+'First step of storing a document: locks it, names it p_title (null: as its file) unless a person did, and takes its chunks of these spaces '
+'(null: of all) and its rows away. The caller adds the new ones in the same transaction. No row: the document was deleted, or a later attempt at it has begun, and nothing may be stored.';
 
 create or replace function public.finish_document_indexing(
     p_document_id text, p_run bigint, p_status text, p_code text, p_message text, p_content_hash text, p_index_version text,
@@ -287,16 +291,18 @@ declare
     v_lock constant text := 'document:' || p_document_id;
     v_attempts integer;
     v_queue text;
+    v_priority integer;
 begin
     update public.document_metadata as m set
         status = private.settled_status(p_document_id, 'failed'), error_code = p_code, error_message = p_message,
         attempts = m.attempts + 1, quarantined_at = case when p_retry_seconds is null then now() end, updated_at = now()
     where m.id = p_document_id and m.indexing_run = p_run
-    returning m.attempts, public.document_queue(m.pipeline_id) into v_attempts, v_queue;
+    returning m.attempts, public.document_queue(m.pipeline_id), case when m.source = 'upload' then 100 else 0 end
+    into v_attempts, v_queue, v_priority;
     if found and p_retry_seconds is not null then
         begin
             perform queue.procrastinate_defer_jobs_v1(array[row(
-                v_queue, 'rag_pipeline.index_document', 0, v_lock, v_lock, jsonb_build_object('document_id', p_document_id),
+                v_queue, 'rag_pipeline.index_document', v_priority, v_lock, v_lock, jsonb_build_object('document_id', p_document_id),
                 clock_timestamp() + make_interval(secs => p_retry_seconds)
             )::queue.procrastinate_job_to_defer_v1]);
         exception when unique_violation then
@@ -323,7 +329,7 @@ declare
     v_count integer := 0;
 begin
     for v_job in
-        select j.id from queue.procrastinate_jobs as j
+        select j.id, coalesce(j.worker_id <> p_worker_id, true) as is_crash from queue.procrastinate_jobs as j
         where j.status = 'doing' and j.task_name = 'rag_pipeline.index_document' and (
             j.worker_id is null
             or (j.worker_id = p_worker_id and j.id = any(p_lost_job_ids))
@@ -336,7 +342,11 @@ begin
         for update of j skip locked
     loop
         update queue.procrastinate_jobs as j set
-            status = 'todo', attempts = j.attempts + 1, scheduled_at = null, worker_id = null, abort_requested = false
+            status = 'todo', attempts = j.attempts + 1, scheduled_at = null, worker_id = null, abort_requested = false,
+            args = case
+                when v_job.is_crash then j.args || jsonb_build_object('crashes', coalesce((j.args ->> 'crashes')::integer, 0) + 1)
+                else j.args
+            end
         where j.id = v_job.id;
         -- It gave way to a newer job for the same document, which waits already.
         delete from queue.procrastinate_jobs as j where j.id = v_job.id and j.status = 'aborted';
@@ -346,14 +356,15 @@ begin
 end;
 $$;
 comment on function public.requeue_lost_jobs(double precision, bigint, bigint[]) is
-'Gives back the jobs of workers not heard of for p_stalled_seconds, and those of the caller that it found it no longer works on.';
+'Gives back the jobs of workers not heard of for p_stalled_seconds, each with its count of such crashes, and those of the caller that it found '
+'it no longer works on.';
 
 create or replace function public.enqueue_forgotten_documents(p_pipeline_id text, p_limit integer) returns integer
 language sql
 set search_path = ''
 as $$
     select count(*)::integer from (
-        select public.enqueue_document(m.id, 0)
+        select public.enqueue_document(m.id, case when m.source = 'upload' then 100 else 0 end)
         from public.document_metadata as m
         where (m.pipeline_id = p_pipeline_id or (m.pipeline_id is null and m.source = 'upload'))
           and (m.status in ('pending', 'indexing') or (m.status = 'failed' and m.quarantined_at is null))
@@ -398,7 +409,9 @@ as $$
                   )
               ))
               or (
-                  exists (select from public.documents as d where d.document_id = m.id)
+                  -- What is not indexed has nothing to embed: queued for that, it would be queued again and again.
+                  m.status = 'indexed'
+                  and exists (select from public.documents as d where d.document_id = m.id and d.content <> '')
                   and not exists (
                       select from public.documents as d where d.document_id = m.id and d.embedding_space_id = p_space_id
                   )
@@ -425,7 +438,7 @@ as $$
     where m.quarantined_at is null and m.status <> 'not_indexed'
       and exists (
           select from public.documents as d
-          where d.document_id = m.id and d.embedding_space_id is distinct from p_space_id
+          where d.document_id = m.id and d.embedding_space_id is distinct from p_space_id and d.content <> ''
       )
       and not exists (
           select from public.documents as d where d.document_id = m.id and d.embedding_space_id = p_space_id

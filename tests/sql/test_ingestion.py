@@ -219,6 +219,14 @@ async def test_the_job_of_a_worker_that_died_is_given_back_once(database: Databa
         assert await connection.fetchval(again, alive, []) == 0
         assert [status for _, status in await jobs(connection)] == ["todo", "doing"]
         assert await connection.fetchval(again, alive, [second]) == 1
+        # Only what a worker took with it counts: the caller lost its connection and is well.
+        crashes = "select id, args ->> 'crashes' as crashes from queue.procrastinate_jobs order by id"
+        assert [tuple(row) for row in await connection.fetch(crashes)] == [(first, "1"), (second, None)]
+        await connection.execute(take, first, dead)
+        # Forgotten by the queue itself, and found before the caller works.
+        await connection.execute("delete from queue.procrastinate_workers where id = $1", dead)
+        assert await connection.fetchval(again, None, []) == 1
+        assert [tuple(row) for row in await connection.fetch(crashes)] == [(first, "2"), (second, None)]
 
 
 async def test_a_lost_job_gives_way_to_a_newer_one_of_its_document(database: Database) -> None:
@@ -230,6 +238,27 @@ async def test_a_lost_job_gives_way_to_a_newer_one_of_its_document(database: Dat
         assert [status for _, status in await jobs(connection)] == ["doing", "todo"]
         assert await connection.fetchval("select public.requeue_lost_jobs(30, null, '{}')") == 1
         assert [status for _, status in await jobs(connection)] == ["todo"]
+
+
+async def test_an_upload_that_somebody_waits_for_stays_ahead_of_files(database: Database) -> None:
+    async with database.connect() as connection:
+        await apply(connection, await hold_lease(connection), [file("a.md")])
+        await connection.execute("insert into public.document_metadata (id, source) values ('upload', 'upload')")
+        priorities = "select priority from queue.procrastinate_jobs order by args ->> 'document_id' = 'upload'"
+
+        async def queued() -> list[int]:
+            return [row["priority"] for row in await connection.fetch(priorities)]
+
+        for row in (await documents(connection)).values():
+            await connection.execute(
+                "delete from queue.procrastinate_jobs where args ->> 'document_id' = $1", row["id"]
+            )
+            fail = "select public.record_document_failure($1, $2, 'internal', 'It failed.', 60)"
+            await connection.execute(fail, row["id"], await begin(connection, row["id"]))
+        assert await queued() == [0, 100]
+        await connection.execute("delete from queue.procrastinate_jobs")
+        assert await connection.fetchval("select public.enqueue_forgotten_documents($1, 10)", PIPELINE) == 2
+        assert await queued() == [0, 100]
 
 
 async def test_an_unfinished_document_without_a_job_is_queued_again(database: Database) -> None:
@@ -264,6 +293,28 @@ async def test_a_new_space_lacks_what_only_another_space_holds(database: Databas
         assert await connection.fetchval("select public.count_documents_outside_space($1)", new) == 0
         await connection.execute("select public.activate_embedding_space($1)", new)
         assert await connection.fetchval("select public.drop_inactive_chunks(10)") == 2
+
+
+async def test_what_has_nothing_to_embed_waits_for_no_new_space(database: Database) -> None:
+    async with database.connect() as connection:
+        old = await connection.fetchval("select public.ensure_embedding_space('old', $1)", SPACE_DIMENSIONS)
+        new = await connection.fetchval("select public.ensure_embedding_space('new', $1)", SPACE_DIMENSIONS)
+        await connection.execute(
+            """
+            insert into public.document_metadata (id, source, status, index_version)
+            values ('emptied', 'upload', 'not_indexed', '1'), ('without text', 'local', 'indexed', '1')
+            """
+        )
+        add = "insert into public.documents (document_id, content, embedding_space_id) values ($1, $2, $3)"
+        await connection.execute(add, "emptied", "x", old)
+        await connection.execute(add, "without text", "", old)
+        outdated = "select public.enqueue_outdated_documents($1, $2, '1', '', 10)"
+        assert await connection.fetchval(outdated, PIPELINE, new) == 0
+        assert await connection.fetchval("select public.count_documents_outside_space($1)", new) == 0
+        # Nor does it keep any text: not even in a space that its worker knows nothing of.
+        run = await begin(connection, "emptied")
+        await connection.fetch("select * from public.begin_document_replacement('emptied', $1, null, null)", run)
+        assert await connection.fetchval("select count(*) from public.documents where document_id = 'emptied'") == 0
 
 
 @pytest.mark.parametrize(
