@@ -161,6 +161,8 @@ class Settings(BaseSettings):
     """How often files in the bucket that no upload owns are looked for."""
     upload_sweep_grace_seconds: Annotated[float, Field(ge=0)] = 3600
     """Younger ones may belong to an upload that is being stored."""
+    upload_sweep_share_max: Annotated[float, Field(gt=0, le=1)] = 0.5
+    """Where no upload owns a larger share of the bucket, it is more likely the wrong database: none is removed."""
 
     rate_limit_requests: Count = 5
     rate_limit_window_seconds: Count = 60

@@ -57,9 +57,12 @@ async def library(database: Database, server: StorageServer) -> AsyncGenerator[L
         yield Library(api, database)
 
 
-async def _sweep(library: Library, server: StorageServer, *, grace_seconds: float = 3600) -> int:
+async def _sweep(
+    library: Library, server: StorageServer, *, grace_seconds: float = 3600, share_max: float = 0.5
+) -> int:
     async with open_supabase_storage(_settings(library.database, server)) as storage:
-        return await sweep(library.api.app.state.database, storage, grace_seconds=grace_seconds)
+        database = library.api.app.state.database
+        return await sweep(database, storage, grace_seconds=grace_seconds, share_max=share_max)
 
 
 async def test_the_bytes_go_into_a_private_bucket_that_is_made_for_them(
@@ -202,8 +205,44 @@ async def test_a_sweep_removes_only_what_is_ours_and_old(library: Library, serve
     # More than one page of them, between objects that stay.
     for number in range(LIST_MAX + 500):
         server.put(f"uploads/{UUID(int=number)}", b"left behind", created_at=LONG_AGO)
-    assert await _sweep(library, server) == LIST_MAX + 500, "what is removed makes the rest move up"
+    assert await _sweep(library, server, share_max=1) == LIST_MAX + 500
     assert set(server.objects()) == foreign | {young}
+
+
+async def test_a_bucket_of_another_database_is_not_emptied(
+    library: Library, server: StorageServer, caplog: pytest.LogCaptureFixture
+) -> None:
+    """What is removed is gone for good, so files nobody knows are a mistake before they are waste."""
+    reader = await library.reader()
+    for name in ("a.txt", "b.txt"):
+        await reader.upload(name.encode(), name)
+    for path in server.objects():
+        server.put(path, b"known", created_at=LONG_AGO)
+    of_others = [f"uploads/{uuid4()}" for _ in range(6)]
+    for path in of_others:
+        server.put(path, b"of another database", created_at=LONG_AGO)
+    server.put(f"uploads/{uuid4()}", b"young", created_at=datetime.now(UTC))
+    before = dict(server.objects())
+    assert await _sweep(library, server) == 0
+    assert server.objects() == before
+    (line,) = [str(record.msg) for record in caplog.records if "uploads_not_swept" in str(record.msg)]
+    assert "UPLOAD_BUCKET" in line and "UPLOAD_SWEEP_SHARE_MAX=1" in line
+    assert await _sweep(library, server, share_max=1) == len(of_others), "an operator may mean it"
+    assert set(before) - set(server.objects()) == set(of_others)
+
+
+async def test_an_api_beside_the_wrong_bucket_removes_nothing_at_its_start(
+    server: StorageServer, database: Database
+) -> None:
+    server.reset()
+    for _ in range(6):
+        server.put(f"uploads/{uuid4()}", b"of another database", created_at=LONG_AGO)
+    async with run_api(_settings(database, server, upload_sweep_interval_seconds=0.01)):
+        async with asyncio.timeout(30):
+            for _ in range(3):
+                server.listed.clear()
+                await server.listed.wait()
+    assert len(server.objects()) == 6
 
 
 async def test_bytes_that_are_gone_are_not_found(library: Library, server: StorageServer) -> None:

@@ -216,5 +216,9 @@ UPLOADS = Section(
             "How often files in the bucket that no upload owns are looked for.",
         ),
         Setting("UPLOAD_SWEEP_GRACE_SECONDS", (API,), "3600", "How old they must be."),
+        Setting(
+            *("UPLOAD_SWEEP_SHARE_MAX", (API,), "0.5"),
+            "None is removed where they are more of the bucket, as with the wrong database. 1, once: it is meant.",
+        ),
     ),
 )

@@ -36,6 +36,7 @@ async def open_uploads(settings: Settings, database: Database) -> AsyncGenerator
                     bucket,
                     interval_seconds=settings.upload_sweep_interval_seconds,
                     grace_seconds=settings.upload_sweep_grace_seconds,
+                    share_max=settings.upload_sweep_share_max,
                 )
 
             await stack.enter_async_context(running_jobs(upload_sweep=sweeping))
