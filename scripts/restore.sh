@@ -25,25 +25,68 @@ read_address
 [ -z "$(ask "select to_regclass('public.user_profiles')")" ] ||
     fail 'the database holds the product already; restore into an empty one'
 
-list=$(mktemp)
-trap 'rm -f "$list" "$list.all"' EXIT
-pg_restore --list "$file" >"$list.all"
-# Accounts come first: profiles refer to them. Nothing else of schema auth, which belongs to the auth service; nothing
-# that belongs to whoever made the database.
+work=$(mktemp -d)
+trap 'rm -rf "$work"' EXIT
+pg_restore --list "$file" >"$work/all"
+# Accounts come first, and people before their identities: others refer to them. Nothing else of schema auth, which
+# belongs to the auth service; nothing that belongs to whoever made the database.
 awk -v accounts="$accounts" '
     /^;/ { next }
     { entry = $0; sub(/^[0-9]+; [0-9]+ [0-9]+ /, "", entry) }
-    accounts && entry ~ /^TABLE DATA auth (users|identities) / { print; next }
+    accounts && entry ~ /^TABLE DATA auth users / { users = $0 "\n"; next }
+    accounts && entry ~ /^TABLE DATA auth identities / { identities = $0 "\n"; next }
     entry ~ /^([A-Z]+ )+auth / || entry ~ /^DEFAULT ACL / { next }
     entry ~ /^SCHEMA - (public|auth) / || entry ~ /^(ACL|COMMENT) - (SCHEMA (public|auth)|EXTENSION) / { next }
     { rest = rest $0 "\n" }
-    END { printf "%s", rest }
-' "$list.all" >"$list"
-# Committed only where the file was read to its end. What programs of Postgres 17 set, servers before 17 do not know.
+    END { printf "%s", users identities rest }
+' "$work/all" >"$work/list"
+
+section() {
+    pg_restore --no-owner --use-list="$work/list" --section="$1" --file="$2" "$file"
+}
+
+# What programs of Postgres 17 set, servers before 17 do not know.
+newer_setting='SET transaction_timeout = 0;'
+
+# sed for what is no data: pgvector's types, functions and operators where the target has pgvector.
+follow_vector() {
+    printf '%s\n' "/^$newer_setting\$/d"
+    from=$(sed -n 's/^CREATE EXTENSION IF NOT EXISTS vector WITH SCHEMA \([a-z_][a-z0-9_]*\);$/\1/p' "$work/before.sql")
+    to=$(ask "select extnamespace::regnamespace from pg_extension where extname = 'vector'")
+    if [ -z "$from" ] || [ -z "$to" ] || [ "$from" = "$to" ]; then return; fi
+    names=$(ask "select string_agg(distinct name, '|') from pg_depend
+        join (select tableoid as classid, oid as objid, typname as name from pg_type
+            union all select tableoid, oid, proname from pg_proc
+            union all select tableoid, oid, opcname from pg_opclass
+            union all select tableoid, oid, opfname from pg_opfamily) as o using (classid, objid)
+        where deptype = 'e' and refclassid = 'pg_extension'::regclass and name ~ '^[a-z][a-z0-9_]*$'
+            and refobjid = (select oid from pg_extension where extname = 'vector')")
+    edit="s/(^|[^A-Za-z0-9_.\"])$from\\.($names)(\$|[^A-Za-z0-9_])/\\1$to.\\2\\3/g"
+    # Twice: neighbours share the character between them.
+    printf '%s\n' "$edit" "$edit" "s/OPERATOR\\($from\\./OPERATOR($to./g"
+}
+
+# The head of a section, without what an older server would refuse; then rows, none of which is held in memory.
+data() {
+    { section data - || : >"$work/broken"; } | {
+        while IFS= read -r line; do
+            [ "$line" = "$newer_setting" ] || printf '%s\n' "$line"
+            [ "$line" != 'SET row_security = off;' ] || break
+        done
+        cat
+    }
+    [ ! -e "$work/broken" ]
+}
+
+section pre-data "$work/before.sql"
+section post-data "$work/after.sql"
+follow_vector >"$work/edits"
+# Committed only where the file was read to its end.
 {
     echo 'begin;'
-    pg_restore --no-owner --use-list="$list" --file=- "$file" && echo 'commit;'
-} | sed '1,40{/^SET transaction_timeout = 0;$/d;}' | psql -X -q -w -v ON_ERROR_STOP=1 --output=/dev/null "$address"
+    sed -E -f "$work/edits" "$work/before.sql"
+    data && sed -E -f "$work/edits" "$work/after.sql" && echo 'commit;'
+} | psql -X -q -w -v ON_ERROR_STOP=1 --output=/dev/null "$address"
 [ -n "$(ask "select to_regclass('public.user_profiles')")" ] || fail "$file could not be read to its end; nothing was kept"
 sh "$here/../sql/migrate.sh" --reapply
 ask 'set client_min_messages = error; analyze'

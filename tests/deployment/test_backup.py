@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import hashlib
 import os
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -28,14 +29,17 @@ class Ended:
     output: str
 
 
-async def run(script: str, database: Database, *arguments: str | Path, **variables: str) -> Ended:
+async def run(
+    script: str, database: Database, *arguments: str | Path, memory_max_kib: int | str = "unlimited", **variables: str
+) -> Ended:
     environment = {
         "PATH": f"{database.cluster.installation.bin_directory}{os.pathsep}{os.environ['PATH']}",
         "DATABASE_URL": database.dsn(),
         **variables,
     }
     process = await asyncio.create_subprocess_exec(
-        *("sh", str(REPOSITORY / "scripts" / script), *map(str, arguments)),
+        *("sh", "-c", f'ulimit -v {memory_max_kib} && exec sh "$@"', "sh"),
+        *(str(REPOSITORY / "scripts" / script), *map(str, arguments)),
         env=environment,
         stdout=asyncio.subprocess.PIPE,
         stderr=asyncio.subprocess.STDOUT,
@@ -68,6 +72,12 @@ async def fill(database: Database) -> None:
     """People, tokens, a conversation and documents with vectors."""
     user_id = await database.add_user(tokens=7, email="keeper@example.com", full_name="Ada ü \\ 'quoted'")
     await database.add_user()
+    async with database.connect("supabase_auth_admin") as connection:
+        # Sorts before auth.users, to which it refers.
+        await connection.execute(
+            "insert into auth.identities (id, provider, provider_id, user_id) values ($1, 'email', $2, $1)",
+            *(user_id, str(user_id)),
+        )
     async with database.connect() as connection:
         await connection.execute(
             """
@@ -129,20 +139,75 @@ async def _works(database: Database) -> None:
         assert await connection.fetch("select * from public.audit_ledger()") == []
 
 
+@pytest.mark.parametrize("version", OLD_VERSIONS)
 async def test_a_backup_of_an_older_release_comes_to_this_one(
+    version: str,
     empty_database: Database,
-    database: Database,
     clone_database: Callable[[str], Database],
     empty_template: str,
     tmp_path: Path,
 ) -> None:
-    make_old(empty_database, OLD_VERSIONS["with payments"])
+    make_old(empty_database, OLD_VERSIONS[version])
     assert (await run("backup.sh", empty_database, tmp_path / "old.dump")).status == 0
     target = clone_database(empty_template)
     restored = await run("restore.sh", target, tmp_path / "old.dump")
     assert restored.status == 0, restored.output
     apply(empty_database, *all_scripts())
     assert differences(await read_schema(empty_database), await read_schema(target)) == {}
+
+
+@pytest.mark.parametrize(("source", "target"), [("public", "extensions"), ("extensions", "public")])
+async def test_pgvector_may_live_elsewhere_than_where_the_backup_was_made(
+    source: str,
+    target: str,
+    empty_database: Database,
+    clone_database: Callable[[str], Database],
+    empty_template: str,
+    tmp_path: Path,
+) -> None:
+    """Types, operators and indexes follow it; what people wrote stays as they wrote it."""
+    other = clone_database(empty_template)
+    for database, schema in ((empty_database, source), (other, target)):
+        database.cluster.run_sql(f"alter extension vector set schema {schema};", database=database.name)
+    apply(empty_database, *all_scripts())
+    await fill(empty_database)
+    written = f"create index on t using hnsw (c {source}.vector_cosine_ops); select a operator({source}.<=>) b"
+    async with empty_database.connect() as connection:
+        await connection.execute("update public.documents set content = $1", written)
+    before = await contents(empty_database)
+    file = tmp_path / "backup.dump"
+    assert (await run("backup.sh", empty_database, file)).status == 0
+    restored = await run("restore.sh", other, file)
+    assert restored.status == 0, restored.output
+    assert await contents(other) == before
+    assert differences(await read_schema(empty_database), await read_schema(other)) == {}
+    async with other.connect() as connection:
+        assert await connection.fetchval("select content from public.documents") == written
+        near = await connection.fetch(
+            "select content from public.search_documents(null, 'elsewhere', '[1,0,0]', (select id from"
+            " public.embedding_space where model = 'a-model'))"
+        )
+        assert [row["content"] for row in near] == [written]
+
+
+async def test_large_uploads_fit_into_little_memory(
+    database: Database, empty_database: Database, tmp_path: Path
+) -> None:
+    """A restore holds no row: a line of 40 MB passes by programs that may have 100 MB each, libraries included."""
+    await fill(database)
+    content = os.urandom(20 * 1024**2)
+    async with database.connect() as connection:
+        await connection.execute(
+            "insert into public.uploads (document_id, storage, content, sha256, size_bytes)"
+            " values ('one', 'postgres', $1, $2, $3)",
+            *(content, hashlib.sha256(content).hexdigest(), len(content)),
+        )
+    file = tmp_path / "backup.dump"
+    assert (await run("backup.sh", database, file)).status == 0
+    restored = await run("restore.sh", empty_database, file, memory_max_kib=100 * 1024)
+    assert restored.status == 0, restored.output
+    async with empty_database.connect() as connection:
+        assert await connection.fetchval("select content from public.uploads") == content
 
 
 async def test_nothing_is_written_over(database: Database, empty_database: Database, tmp_path: Path) -> None:
