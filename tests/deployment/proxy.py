@@ -2,8 +2,10 @@
 
 import asyncio
 import os
+import re
 import shutil
 import ssl
+import subprocess
 from collections.abc import AsyncGenerator, Mapping
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass
@@ -19,6 +21,9 @@ from tests.end_to_end.fleet import ApiProcess, Fleet
 AGENT_HOST, SITE_HOST = "agent.example.com", "chat.example.com"
 REPLICAS = 2
 START_SECONDS_MAX = 30.0
+# The first Caddy that carries a body elsewhere when a connection is refused (caddyserver/caddy#7547). What compose runs
+# is a later one; Debian's and Ubuntu's may be earlier.
+CARRIES_BODIES_ELSEWHERE = (2, 11, 2)
 
 
 def caddy_program() -> str:
@@ -26,6 +31,14 @@ def caddy_program() -> str:
     program = shutil.which("caddy")
     assert program is not None, "Caddy is missing: install it (Debian: apt-get install caddy), or put it on the PATH"
     return program
+
+
+def caddy_version() -> tuple[int, ...]:
+    """Its own says `v2.11.4 h1:...`, Debian's `2.6.2`."""
+    said = subprocess.check_output([caddy_program(), "version"], text=True)
+    found = re.match(r"v?(\d+)\.(\d+)\.(\d+)", said)
+    assert found is not None, said
+    return tuple(map(int, found.groups()))
 
 
 class PublicTransport(httpx.AsyncHTTPTransport):

@@ -15,12 +15,12 @@ from agent_api_support.chat import LiveStream, Person, new_id
 from agent_api_support.model_server import Pause
 from agent_api_support.ui_stream import UiStream, read_stream
 
-from tests.deployment.proxy import Proxy, run_proxy
+from tests.deployment.proxy import CARRIES_BODIES_ELSEWHERE, Proxy, caddy_version, run_proxy
 from tests.end_to_end.fleet import LOST_SECONDS_MAX, Fleet
 
 PEOPLE, TOKENS = 6, 500
 HELD_STREAMS = 8
-# The interval of Caddy's health check, on a busy machine.
+# The interval of Caddy's health check, on a busy machine: what an old Caddy needs to find a lost replica.
 FOUND_SECONDS_MAX = 3.0
 # What is read all the while: none of it may fail, whichever replica is asked.
 READS = ("/health", "/api/balance", "/api/profile", "/api/conversations", "/api/transactions")
@@ -172,7 +172,7 @@ async def test_a_killed_replica_takes_nothing_but_its_own_streams(own_proxy: Pro
             traffic = await begin_traffic(proxy, "while one is killed", traffic_stack)
             await traffic.answered(2 * PEOPLE)
             await doomed.kill()
-            killed_at = traffic.killed_at = time.monotonic()
+            traffic.killed_at = time.monotonic()
             await asyncio.gather(*(_settled_elsewhere(*held[request_id]) for request_id in its_own))
             await traffic.answered(2 * PEOPLE)
         go_on.set()
@@ -182,13 +182,28 @@ async def test_a_killed_replica_takes_nothing_but_its_own_streams(own_proxy: Pro
         assert {row["id"]: row["status"] for row in statuses} == {
             request_id: "failed" if request_id in its_own else "done" for request_id in held
         }
-        # Only what the lost replica was answering had to be asked again: nothing fails that begins without it.
-        # Old Caddys (2.6.2 is one) close the body of a POST whose connection was refused and answer 502 instead of
-        # trying elsewhere. That ends when the health check finds the replica; the site sends such a question again.
-        late = [what for began, what in traffic.broken if began >= killed_at + FOUND_SECONDS_MAX]
-        assert late == []
-        assert all(what.startswith("502") for began, what in traffic.broken if began >= killed_at)
+        # Only what was on its way to the lost replica had to be asked again.
+        assert not_excused(traffic) == []
         await traffic.assert_exact()
+
+
+def not_excused(traffic: Traffic) -> list[tuple[float, str]]:
+    """Of the attempts that failed, those that may not: with a Caddy of today all that began without the lost replica.
+
+    An older one tries elsewhere too when a connection is refused, but the first try has closed the body, so that the
+    second cannot send it and the answer is 502. That ends when the health check finds the replica, and the site sends
+    such a question again under its id. No setting helps: lb_retry_match repeats the same error, a route for errors
+    reads the same closed body, and buffering hands the buffer to other requests while it is read again.
+    """
+    after = [each for each in traffic.broken if each[0] >= traffic.killed_at]
+    if caddy_version() >= CARRIES_BODIES_ELSEWHERE:
+        assert len(traffic.broken) - len(after) <= PEOPLE, "more than each one's question that was under way"
+        return after
+    found_at = traffic.killed_at + FOUND_SECONDS_MAX
+    excused = [each for each in after if each[0] < found_at and each[1].startswith("502")]
+    closed = traffic.proxy.log.read_text(encoding="utf-8").count('"msg":"http: invalid Read on closed Body"')
+    assert closed >= len(excused), "they failed for another reason"
+    return [each for each in after if each not in excused]
 
 
 async def _settled_elsewhere(person: Person, session_id: str, stream: LiveStream) -> None:
