@@ -1,4 +1,4 @@
-"""Whether this machine can run it: Docker, names, ports and disk."""
+"""Whether this machine can run it: Docker, files, names, ports and disk."""
 
 from __future__ import annotations
 
@@ -6,6 +6,7 @@ import errno
 import re
 import shutil
 import socket
+import stat
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -19,6 +20,12 @@ DISK_GIB_MIN = 6
 """The images, and what building them needs."""
 GIB = 1024**3
 PROBE_SECONDS = 0.5
+# What is mounted into containers or copied into images with its rights; none of it holds a secret.
+FOR_CONTAINERS = (
+    *("Caddyfile", "sql", "backend_agent_api/agent_api", "backend_rag_pipeline/docker_entrypoint.py"),
+    *("backend_rag_pipeline/rag_pipeline", "frontend/Caddyfile", "frontend/config.js.template", "frontend/public"),
+    *("local_stack/postgres/bootstrap.sql", "deploy/compose/database-roles.sh"),
+)
 
 
 def examine_docker(docker: Docker) -> list[Problem]:
@@ -49,8 +56,31 @@ def _version(text: str) -> tuple[int, ...]:
 
 
 def examine_machine(target: Target, docker: Docker) -> list[Problem]:
-    """Services of others, names, ports and disk."""
-    return [*examine_neighbours(target, docker), *_names(target), *_ports(target, docker), *_disk(docker)]
+    """Services of others, files, names, ports and disk."""
+    return [
+        *examine_neighbours(target, docker),
+        *examine_files(REPOSITORY),
+        *_names(target),
+        *_ports(target, docker),
+        *_disk(docker),
+    ]
+
+
+def examine_files(repository: Path) -> Iterator[Problem]:
+    """A clone that was made under umask 077 belongs to one person, and containers run as others."""
+    closed = [name for name in FOR_CONTAINERS if not _is_open(repository / name)]
+    if closed:
+        detail = f"{', '.join(closed)} cannot be read in a container"
+        yield Problem("files", detail, f"chmod -R go+rX {' '.join(closed)}")
+
+
+def _is_open(path: Path) -> bool:
+    """Whether every user may read it, with all that is below."""
+    inside = sorted(path.iterdir()) if path.is_dir() else []
+    needed = stat.S_IROTH | (stat.S_IXOTH if path.is_dir() else 0)
+    return path.stat().st_mode & needed == needed and all(
+        _is_open(each) for each in inside if each.name != "__pycache__"
+    )
 
 
 def examine_neighbours(target: Target, docker: Docker) -> Iterator[Problem]:

@@ -11,14 +11,21 @@ from urllib.parse import urlsplit
 from deployer.docker import REPOSITORY
 from deployer.problems import Problem
 from deployer.settings import SETTINGS
-from deployer.settings.model import CONDITIONS, PUBLIC_ONLY, Variables
+from deployer.settings.model import CONDITIONS, PUBLIC_ONLY, Variables, has_own_database
 from deployer.settings.operation import PLACES
 from deployer.target import Target
 from local_stack.env_files import ASSIGNMENT
 
+# What stands in examples, this product's and those of its providers. Words of real names are let by: ask-your-docs.com.
 PLACEHOLDER = re.compile(
-    r"<.*>|your[-_ ].*|.*yourdomain\.com.*|.*//your-project\..*|.*//user:pass(word)?@host.*|.*\.\.\.|change[-_ ]?me",
-    re.IGNORECASE,
+    r"""
+      ^<.*>$ | ^your[-_ ] | \[your[-_ ] | yourdomain\.com | \.\.\.$ | ^change[-_ ]?me$
+    | (?<![a-z0-9])your[-_ ](?:[a-z]+[-_ ])*(?:id|key|password|project|ref|secret|service|url)(?![a-z])
+    | //user:pass(?:word)?@host
+    | (?: (?<![a-z0-9.])x{3,} | \.x{4,} )(?![a-z0-9])
+    | @example\.(?:com|net|org)(?![a-z0-9.])
+    """,
+    re.IGNORECASE | re.VERBOSE,
 )
 LOOPBACK = ("localhost", "127.0.0.1", "::1", "0.0.0.0")  # noqa: S104 - what an address may say
 # Addresses that containers call, and those that browsers call.
@@ -43,8 +50,9 @@ def examine_settings(target: Target) -> list[Problem]:
         return [Problem(".env", f"there is no {name}", "cp .env.example .env, and fill it in: docs/settings.md")]
     variables = target.variables()
     return [
+        *_own_database(variables, is_public=target.kind == "cloud"),
         *_missing(variables, is_public=target.kind == "cloud"),
-        *_examples(variables),
+        *examples(variables),
         *_loopback(variables, is_public=target.kind == "cloud"),
         *_stand_ins(variables, is_public=target.kind == "cloud"),
         *_dollars(target.env_file),
@@ -54,7 +62,15 @@ def examine_settings(target: Target) -> list[Problem]:
     ]
 
 
+def _own_database(variables: Variables, *, is_public: bool) -> Iterator[Problem]:
+    if has_own_database(variables) and not is_public:
+        detail = "COMPOSE_PROFILES=database needs the Caddy of --type cloud: it leads browsers to the auth service"
+        yield Problem(".env", detail, "use --type cloud, or remove the line and name a database and a Supabase project")
+
+
 def _missing(variables: Variables, *, is_public: bool) -> Iterator[Problem]:
+    if not is_public:
+        variables = {name: value for name, value in variables.items() if name != "COMPOSE_PROFILES"}
     for setting in SETTINGS.values():
         asked = setting.required and (is_public or setting.required != PUBLIC_ONLY)
         if asked and setting.name not in variables and CONDITIONS[setting.required](variables):
@@ -62,10 +78,11 @@ def _missing(variables: Variables, *, is_public: bool) -> Iterator[Problem]:
             yield Problem(".env", f"{setting.name} is not set{when}", f"set it in .env. {setting.text}".strip())
 
 
-def _examples(variables: Variables) -> Iterator[Problem]:
+def examples(variables: Variables) -> Iterator[Problem]:
+    """Values that nobody has made their own."""
     for name, value in variables.items():
         setting = SETTINGS.get(name)
-        if setting is not None and (value == setting.example or PLACEHOLDER.fullmatch(value)) and not setting.is_kept:
+        if setting is not None and (value == setting.example or PLACEHOLDER.search(value)) and not setting.is_kept:
             yield Problem(".env", f"{name} still holds an example", "put your own value there, or remove the line")
 
 

@@ -25,6 +25,13 @@ API, WORKER, SITE = Reader.API, Reader.WORKER, Reader.SITE
 BOTH = (API, WORKER)
 
 Variables = Mapping[str, str]
+
+
+def has_own_database(variables: Variables) -> bool:
+    """Whether Postgres and the auth service start too."""
+    return "database" in variables.get("COMPOSE_PROFILES", "").split(",")
+
+
 # When an operator of containers must set a variable; the words are those of the reference page.
 CONDITIONS: dict[str, Callable[[Variables], bool]] = {
     "always": lambda _: True,
@@ -41,7 +48,12 @@ CONDITIONS: dict[str, Callable[[Variables], bool]] = {
     "together with STRIPE_WEBHOOK_SECRET": lambda variables: "STRIPE_WEBHOOK_SECRET" in variables,
     "together with RERANK_BASE_URL": lambda variables: "RERANK_BASE_URL" in variables,
     "with DATABASE_URL at port 6543": lambda variables: ":6543/" in variables.get("DATABASE_URL", ""),
-    "with COMPOSE_PROFILES=database": lambda variables: "database" in variables.get("COMPOSE_PROFILES", "").split(","),
+    "with COMPOSE_PROFILES=database": has_own_database,
+    # Else nobody can confirm an address, and so nobody gets in.
+    "with COMPOSE_PROFILES=database, unless AUTH_MAILER_AUTOCONFIRM=true": lambda variables: (
+        has_own_database(variables) and variables.get("AUTH_MAILER_AUTOCONFIRM", "").lower() not in ("true", "t", "1")
+    ),
+    "together with AUTH_SMTP_HOST": lambda variables: "AUTH_SMTP_HOST" in variables,
 }
 PUBLIC_ONLY = "with Caddy (--type cloud)"
 

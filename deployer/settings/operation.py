@@ -129,7 +129,11 @@ CONTAINERS = Section(
 OWN_DATABASE = Section(
     "A database of your own in a container",
     (
-        Setting("COMPOSE_PROFILES", (COMPOSE, DEPLOY), "", "database: Postgres and Supabase's auth service start too."),
+        Setting(
+            *("COMPOSE_PROFILES", (COMPOSE, DEPLOY), ""),
+            "database: Postgres and Supabase's auth service start too. Behind Caddy (--type cloud): nothing else leads"
+            " browsers to the auth service.",
+        ),
         Setting(
             *("POSTGRES_PASSWORD", (COMPOSE,)),
             text="Letters and digits: it stands in addresses.",
@@ -138,12 +142,21 @@ OWN_DATABASE = Section(
         ),
         Setting("DATABASE_CPUS", (COMPOSE,), "2"),
         Setting("DATABASE_MEMORY", (COMPOSE,), "2g"),
-        Setting("AUTH_MAILER_AUTOCONFIRM", (COMPOSE,), "false", "true: sign-up needs no mail."),
-        Setting("AUTH_SMTP_HOST", (COMPOSE,)),
+        Setting(
+            *("AUTH_MAILER_AUTOCONFIRM", (COMPOSE,), "false"),
+            "true: sign-up needs no mail, and whoever comes gets in unconfirmed.",
+        ),
+        Setting(
+            *("AUTH_SMTP_HOST", (COMPOSE,)),
+            text="Sends the mails that confirm an address.",
+            required="with COMPOSE_PROFILES=database, unless AUTH_MAILER_AUTOCONFIRM=true",
+        ),
         Setting("AUTH_SMTP_PORT", (COMPOSE,), "587"),
         Setting("AUTH_SMTP_USER", (COMPOSE,)),
         Setting("AUTH_SMTP_PASSWORD", (COMPOSE,), is_secret=True),
-        Setting("AUTH_SMTP_SENDER", (COMPOSE,)),
+        Setting(
+            *("AUTH_SMTP_SENDER", (COMPOSE,)), text="Who they come from.", required="together with AUTH_SMTP_HOST"
+        ),
     ),
     "DATABASE_URL is then postgresql://postgres:POSTGRES_PASSWORD@database:5432/postgres.",
 )

@@ -27,7 +27,7 @@ COMPLETE = {
     # Addresses, so that no name has to be looked up.
     "AGENT_API_HOSTNAME": "127.0.0.1",
     "FRONTEND_HOSTNAME": "127.0.0.2",
-    "LETSENCRYPT_EMAIL": "operator@example.com",
+    "LETSENCRYPT_EMAIL": "operator@mail.example.com",
 }
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import socket
+import subprocess
 from pathlib import Path
 from typing import Any
 
@@ -11,10 +12,13 @@ import pytest
 
 from deployer import machine_checks
 from deployer.docker import Docker
-from deployer.machine_checks import examine_machine, is_taken
-from deployer.settings_checks import google_files
+from deployer.machine_checks import FOR_CONTAINERS, examine_files, examine_machine, is_taken
+from deployer.settings_checks import examples, google_files
 from deployer.target import Target
+from local_stack.paths import REPOSITORY
+from tests.deployment.compose import BASE, CADDY, merged
 from tests.deployment.deploying import SERVICES, Operator, container, lines
+from tests.deployment.images import parse
 
 FILES = ["-f", "docker-compose.yml", "-f", "docker-compose.caddy.yml"]
 OWN = ["migrate", "agent-api", "rag-pipeline", "frontend"]
@@ -83,6 +87,102 @@ def test_numbers_of_replicas_that_cannot_be_are_named(operator: Operator) -> Non
     assert "AGENT_API_UPSTREAMS" in ended.cure_of("FAIL", ".env", "Caddy has places for 8 replicas, not for 9")
     operator.variables["AGENT_API_UPSTREAMS"] = "one:8001 another:8001"
     assert operator.run("--type", "cloud").status == 0
+
+
+@pytest.mark.parametrize(
+    ("name", "example"),
+    [
+        ("DATABASE_URL", "postgresql://postgres:[YOUR-PASSWORD]@db.abcdefgh.supabase.co:5432/postgres"),
+        ("DATABASE_URL", "postgresql://postgres.your-project-ref:s3cret@pooler.supabase.com:5432/postgres"),
+        ("DATABASE_URL", "postgresql://postgres:s3cret@db.xxxxxxxxxxxx.supabase.co:5432/postgres"),
+        ("LLM_API_KEY", "sk-your-key-here"),
+        ("LLM_API_KEY", "sk-proj-xxxxxxxx"),
+        ("SUPABASE_SERVICE_KEY", "sb_secret_xxx"),
+        ("SUPABASE_SERVICE_KEY", "<the secret key>"),
+        ("SUPABASE_URL", "https://xxxx.supabase.co"),
+        ("SUPABASE_URL", "https://your-project-id.supabase.co"),
+        ("STRIPE_SECRET_KEY", "sk_test_..."),
+        ("LETSENCRYPT_EMAIL", "you@example.com"),
+        ("FRONTEND_HOSTNAME", "chat.yourdomain.com"),
+    ],
+)
+def test_an_example_left_in_is_named(name: str, example: str) -> None:
+    assert [problem.detail for problem in examples({name: example})] == [f"{name} still holds an example"]
+
+
+@pytest.mark.parametrize(
+    ("name", "value"),
+    [
+        *(("FRONTEND_HOSTNAME", host) for host in ("ask-your-docs.com", "chat.company.xxx", "xxxl-shop.com")),
+        ("SUPABASE_SERVICE_KEY", "sb_secret_h3xXxQwertY-aXXXb_xx"),
+        ("LETSENCRYPT_EMAIL", "operator@example.company.com"),
+        ("DATABASE_URL", "postgresql://owner:Abc-your1@db.example.com:5432/postgres"),
+        ("BRAVE_API_KEY", "your-key"),
+    ],
+)
+def test_a_value_of_ones_own_is_no_example(name: str, value: str) -> None:
+    assert list(examples({name: value})) == []
+
+
+def test_the_own_database_is_for_the_public_site_alone(operator: Operator) -> None:
+    operator.variables |= {
+        "COMPOSE_PROFILES": "database",
+        "POSTGRES_PASSWORD": "s3cret",
+        "SUPABASE_JWT_SECRET": "s3cret",
+    }
+    operator.variables["AUTH_MAILER_AUTOCONFIRM"] = "true"
+    assert operator.run("--type", "cloud").status == 0
+    ended = operator.run("--type", "local")
+    assert (ended.status, ended.changes) == (2, [])
+    assert "use --type cloud" in ended.cure_of("FAIL", ".env", "COMPOSE_PROFILES=database needs the Caddy of")
+    del operator.variables["POSTGRES_PASSWORD"]
+    assert "POSTGRES_PASSWORD" not in operator.run("--type", "local").output
+
+
+def test_somebody_must_be_able_to_confirm_an_address(operator: Operator) -> None:
+    operator.variables |= {
+        "COMPOSE_PROFILES": "database",
+        "POSTGRES_PASSWORD": "s3cret",
+        "SUPABASE_JWT_SECRET": "s3cret",
+    }
+    ended = operator.run("--type", "cloud")
+    assert (ended.status, ended.changes) == (2, [])
+    assert "confirm an address" in ended.cure_of("FAIL", ".env", "AUTH_SMTP_HOST is not set")
+    operator.variables["AUTH_SMTP_HOST"] = "mail.example.com"
+    operator.run("--type", "cloud").cure_of("FAIL", ".env", "AUTH_SMTP_SENDER is not set")
+    operator.variables["AUTH_SMTP_SENDER"] = "chat@mail.example.com"
+    assert operator.run("--type", "cloud").status == 0
+
+
+def test_a_clone_that_only_its_owner_may_read_is_named(tmp_path: Path) -> None:
+    for name in FOR_CONTAINERS:
+        whole = REPOSITORY / name
+        inside = tmp_path / name / "deep" / "file" if whole.is_dir() else tmp_path / name
+        inside.parent.mkdir(parents=True, exist_ok=True)
+        inside.write_text("")
+        assert whole.exists()
+    subprocess.run(["chmod", "-R", "u=rwX,go=rX", tmp_path], check=True)
+    assert list(examine_files(tmp_path)) == []
+    for closed in (tmp_path / "sql" / "deep", tmp_path / "Caddyfile"):
+        closed.chmod(0o700 if closed.is_dir() else 0o600)
+    (problem,) = examine_files(tmp_path)
+    assert problem.detail == "Caddyfile, sql cannot be read in a container"
+    subprocess.run(problem.cure, shell=True, cwd=tmp_path, check=True)  # noqa: S602 - as a person would type it
+    assert list(examine_files(tmp_path)) == []
+
+
+def test_what_containers_are_given_of_the_clone_is_looked_at() -> None:
+    services = merged(BASE, CADDY)["services"].values()
+    mounted = {volume.split(":")[0] for service in services for volume in service.get("volumes", [])}
+    copied = {
+        f"{folder}/{source}"
+        for folder in ("backend_agent_api", "backend_rag_pipeline", "frontend")
+        for instruction, arguments in parse(REPOSITORY / folder / "Dockerfile")[-1].steps
+        if instruction == "COPY" and "--from" not in arguments
+        for source in arguments.split()[:-1]
+    }
+    ours = {name.removeprefix("./") for name in mounted if name.startswith("./")} - {"google-credentials"}
+    assert ours | copied <= set(FOR_CONTAINERS)
 
 
 def test_credentials_for_google_that_the_worker_lacks_or_may_not_read_are_named(tmp_path: Path) -> None:
