@@ -127,6 +127,7 @@ async def test_a_document_is_renamed(library: Library) -> None:
 
 async def test_what_a_source_keeps_is_not_changed_here(library: Library) -> None:
     document_id = await library.add_synced("handbook.pdf", url="file:///rag-documents/handbook.pdf")
+    await _note_look(library, "local", "1 hour")
     for reader in (await library.reader(), await library.reader(is_admin=True)):
         seen = (await reader.get(f"/{document_id}")).json()
         assert (seen["source"], seen["is_shared"], seen["can_delete"], seen["can_share"]) == (
@@ -143,6 +144,38 @@ async def test_what_a_source_keeps_is_not_changed_here(library: Library) -> None
         ):
             assert refusal(reply) == (409, "managed_by_source")
         assert refusal(await reader.get(f"/{document_id}/file")) == (404, "file_not_found")
+
+
+async def _note_look(library: Library, pipeline_id: str, ago: str) -> None:
+    """A worker looked at its source."""
+    await library.execute(
+        "insert into public.rag_pipeline_state (pipeline_id, pipeline_type, last_check_time)"
+        " values ($1, 'local', now() - $2::text::interval)"
+        " on conflict (pipeline_id) do update set last_check_time = excluded.last_check_time",
+        pipeline_id,
+        ago,
+    )
+
+
+@pytest.mark.parametrize("pipeline", ["renamed", "silent", None])
+async def test_what_no_worker_keeps_is_deleted_by_an_administrator(library: Library, pipeline: str | None) -> None:
+    """Nothing else would ever take it away, and it is answered from."""
+    document_id = await library.add_synced(f"{pipeline}.pdf", title=f"Of pipeline {pipeline}")
+    await library.execute("update public.document_metadata set pipeline_id = $2 where id = $1", document_id, pipeline)
+    (chunk_id,) = await library.index(document_id, [{"content": "old", "start": 0}])
+    if pipeline == "silent":
+        await _note_look(library, pipeline, "8 days")
+    reader, admin = await library.reader(), await library.reader(is_admin=True)
+    assert (await reader.get(f"/{document_id}")).json()["can_delete"] is False
+    assert refusal(await reader.delete(document_id)) == (409, "managed_by_source")
+    seen = (await admin.get(f"/{document_id}")).json()
+    assert (seen["can_delete"], seen["can_share"]) == (True, False)
+    assert refusal(await admin.patch(document_id, title="Mine")) == (409, "managed_by_source")
+    (listed,) = (await admin.get(q=f"of pipeline {pipeline}")).json()["items"]
+    assert listed["can_delete"] is True
+    assert (await admin.delete(document_id)).status_code == 204
+    assert await library.value("select count(*) from public.documents where id = $1", chunk_id) == 0
+    assert refusal(await admin.get(f"/{document_id}")) == (404, "document_not_found")
 
 
 async def test_deleting_takes_everything_along(library: Library) -> None:
@@ -277,7 +310,8 @@ async def test_the_summary_counts_what_the_caller_may_read(library: Library) -> 
     assert after["pipelines"] == []
     assert after["limits"]["file_max_bytes"] == 20 * 1024 * 1024
     assert {".pdf", ".docx", ".epub", ".tif"} <= set(after["limits"]["file_extensions"])
-    (pipeline,) = (await admin.get("/summary")).json()["pipelines"]
+    pipelines = (await admin.get("/summary")).json()["pipelines"]
+    (pipeline,) = [each for each in pipelines if each["pipeline_id"] == "docs"]
     assert pipeline == {
         "pipeline_id": "docs",
         "pipeline_type": "local",

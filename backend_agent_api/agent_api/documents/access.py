@@ -58,8 +58,18 @@ class Document:
 
     @property
     def can_change(self) -> bool:
-        """Rename and delete: one's own uploads, and as an operator those that everyone may read."""
+        """Rename: one's own uploads, and as an operator those that everyone may read."""
         return self.is_upload and (self.is_own or (self.viewer.is_admin and self.is_shared))
+
+    @property
+    def is_abandoned(self) -> bool:
+        """No worker keeps it: its pipeline has another name now, has not looked for 7 days, or never had one."""
+        return self.row["is_abandoned"]
+
+    @property
+    def can_delete(self) -> bool:
+        """What can be changed, and as an operator what would otherwise be answered from for ever."""
+        return self.can_change or (self.viewer.is_admin and self.is_abandoned)
 
     @property
     def can_share(self) -> bool:
@@ -81,6 +91,11 @@ class Document:
         if not self.can_change:
             raise Forbidden
 
+    def require_delete(self) -> None:
+        """Raises ManagedBySource or Forbidden."""
+        if not self.can_delete:
+            self.require_change()
+
     def read(self) -> DocumentRead:
         """As it goes to the caller."""
         row = self.row
@@ -93,7 +108,7 @@ class Document:
             is_quarantined=row["quarantined_at"] is not None,
             is_shared=self.is_shared,
             is_own=self.is_own,
-            can_delete=self.can_change,
+            can_delete=self.can_delete,
             can_share=self.can_share,
             can_retry=self.may_retry and self.is_retried,
             **values,

@@ -33,7 +33,10 @@ async def list_documents(
         """
         select m.id, m.title, m.file_name, m.url, m.source, m.mime_type, m.size_bytes, m.status, m.error_code,
             m.error_message, m.quarantined_at, m.chunk_count, m.page_count, m.created_at, m.updated_at, m.indexed_at,
-            m.owner_id, u.owner_id as uploader_id
+            m.owner_id, u.owner_id as uploader_id, m.source <> 'upload' and not exists (
+                select from public.rag_pipeline_state as s
+                where s.pipeline_id = m.pipeline_id and s.last_check_time > now() - interval '7 days'
+            ) as is_abandoned
         from public.document_metadata as m
         left join public.uploads as u on u.document_id = m.id
         where (m.owner_id is null or m.owner_id = $1)
@@ -56,7 +59,10 @@ async def get_document(connection: Connection, *, user_id: UUID, document_id: st
         """
         select m.id, m.title, m.file_name, m.url, m.source, m.mime_type, m.size_bytes, m.status, m.error_code,
             m.error_message, m.quarantined_at, m.chunk_count, m.page_count, m.created_at, m.updated_at, m.indexed_at,
-            m.owner_id, u.owner_id as uploader_id
+            m.owner_id, u.owner_id as uploader_id, m.source <> 'upload' and not exists (
+                select from public.rag_pipeline_state as s
+                where s.pipeline_id = m.pipeline_id and s.last_check_time > now() - interval '7 days'
+            ) as is_abandoned
         from public.document_metadata as m
         left join public.uploads as u on u.document_id = m.id
         where m.id = $2 and (m.owner_id is null or m.owner_id = $1)

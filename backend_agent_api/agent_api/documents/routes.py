@@ -191,12 +191,15 @@ async def update_document(
 
 @router.delete(
     "/{document_id}",
-    summary="Delete an upload",
+    summary="Delete a document",
     status_code=204,
     responses=documented(AccountNotFound, Forbidden, DocumentNotFound, ManagedBySource),
 )
 async def delete_document(document_id: DocumentId, user: CurrentUser, uploads: UploadsOf) -> None:
-    """Delete an upload with its file and all its passages, also while it is being indexed."""
+    """Delete an upload with its file and all its passages, also while it is being indexed.
+
+    Administrators also delete what came from a source that no worker has looked at for 7 days.
+    """
     await uploads.delete(document_id, user_id=user.id)
 
 

@@ -164,12 +164,12 @@ class Uploads:
             self._seats.release()
 
     async def delete(self, document_id: str, *, user_id: UUID) -> None:
-        """Delete an upload. Raises DocumentNotFound, ManagedBySource and Forbidden."""
+        """Delete an upload, or what no worker keeps. Raises DocumentNotFound, ManagedBySource and Forbidden."""
         async with self._database.transaction() as connection:
             viewer = await get_viewer(connection, user_id=user_id)
             # Whoever stores chunks of it holds the same lock, and sees afterwards that it is gone.
             document = await get_document(connection, viewer, document_id=document_id, lock=True)
-            document.require_change()
+            document.require_delete()
             place = await queries.find_place(connection, document_id=document_id, with_content=False)
             await queries.delete_document(connection, document_id=document_id)
         if place is not None:

@@ -1,5 +1,6 @@
 import { Button } from "@/components/ui/button"
 import { ConfirmCancel, ConfirmDialog } from "@/components/ui/dialog"
+import { deletionWords } from "@/features/documents/document-words"
 import { useDocumentActions } from "@/features/documents/use-document-actions"
 import type { Document } from "@/lib/api/types"
 import type { ReactNode } from "react"
@@ -44,11 +45,10 @@ function Question({ title, description, keep, act, error, onClose }: QuestionPro
 
 export function DeleteDialog({ document, onClose, onDone }: DialogProps) {
   const { remove } = useDocumentActions()
-  const others = document.is_shared ? " for everyone" : ""
   return (
     <Question
       title="Delete this document?"
-      description={`“${document.title}” and the uploaded file will be gone for good${others}. New answers no longer use it; answers already given stay.`}
+      description={`${deletionWords(document)} New answers no longer use it; answers already given stay.`}
       keep="Keep it"
       error={remove.error}
       onClose={onClose}

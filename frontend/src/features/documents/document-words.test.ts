@@ -1,4 +1,4 @@
-import { adviceFor, count, isPlainText, kindOf } from "@/features/documents/document-words"
+import { adviceFor, count, deletionWords, isPlainText, kindOf } from "@/features/documents/document-words"
 import { expect, test } from "vitest"
 
 const failed = (code: string, source: "upload" | "local" = "upload", isQuarantined = false) => ({
@@ -16,6 +16,13 @@ test("an unknown fault is tried again, until it is given up", () => {
   expect(adviceFor(failed("embedding_unavailable"))).toBe("It is tried again by itself.")
   expect(adviceFor(failed("constructor", "upload", true))).toBe("It failed several times and is left alone until it changes.")
   expect(adviceFor({ error: null, source: "upload", is_quarantined: false })).toBeNull()
+})
+
+test("nothing is said of an uploaded file where there is none", () => {
+  expect(deletionWords({ title: "Plan", source: "upload", is_shared: false })).toBe("“Plan” and the uploaded file will be gone for good.")
+  expect(deletionWords({ title: "Plan", source: "local", is_shared: true })).toBe(
+    "Where “Plan” came from is not connected any more. It will be gone from here for everyone.",
+  )
 })
 
 test.each([

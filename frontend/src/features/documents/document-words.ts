@@ -39,6 +39,14 @@ export function adviceFor(document: Pick<Document, "error" | "source" | "is_quar
   return document.is_quarantined ? "It failed several times and is left alone until it changes." : "It is tried again by itself."
 }
 
+/** What deleting takes away. What was not uploaded is offered only where no folder or Drive keeps it any more. */
+export function deletionWords({ title, source, is_shared: isShared }: Pick<Document, "title" | "source" | "is_shared">): string {
+  const others = isShared ? " for everyone" : ""
+  return source === "upload"
+    ? `“${title}” and the uploaded file will be gone for good${others}.`
+    : `Where “${title}” came from is not connected any more. It will be gone from here${others}.`
+}
+
 const kinds: [pattern: RegExp, words: string][] = [
   [/pdf/, "PDF"],
   [/wordprocessing|msword|opendocument\.text|rtf/, "Text document"],

@@ -322,8 +322,10 @@ export interface paths {
         put?: never;
         post?: never;
         /**
-         * Delete an upload
+         * Delete a document
          * @description Delete an upload with its file and all its passages, also while it is being indexed.
+         *
+         *     Administrators also delete what came from a source that no worker has looked at for 7 days.
          */
         delete: operations["delete_document_api_documents__document_id__delete"];
         options?: never;
