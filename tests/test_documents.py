@@ -246,7 +246,7 @@ def test_what_the_page_says_to_fill_in_is_all_that_is_asked_for(tmp_path: Path) 
     (listed,) = [textwrap.dedent(block) for block in blocks if "FRONTEND_HOSTNAME=" in block]
     filled = listed.replace("postgresql://...", "postgresql://postgres:secret@db.example.org:5432/postgres")
     filled = (
-        filled.replace("yourdomain.com", "example.org").replace("your-project.", "abc.").replace("...", "k3y-0f-m1ne")
+        filled.replace("yourdomain.com", "site.test").replace("your-project.", "abc.").replace("...", "k3y-0f-m1ne")
     )
     (tmp_path / "env").write_text(filled)
     (tmp_path / "half").write_text(filled.replace("LLM_API_KEY=", "#LLM_API_KEY="))
