@@ -41,6 +41,15 @@ def test_an_image_is_made_in_stages_and_runs_as_nobody(dockerfile: Path) -> None
     assert [arguments for instruction, arguments in last.steps if instruction == "HEALTHCHECK"]
 
 
+def test_the_image_of_the_upgrade_drops_what_would_fail_its_scan_for_good() -> None:
+    (stage,) = parse(REPOSITORY / "deploy" / "migrate" / "Dockerfile")
+    assert stage.name.startswith("postgres:")
+    steps = [step for step in stage.steps if step[0] in ("RUN", "USER")]
+    # While it may still be removed.
+    assert steps == [("RUN", "rm -f /usr/local/bin/gosu"), ("USER", "10001")]
+    assert "gosu" not in (REPOSITORY / "sql" / "migrate.sh").read_text(encoding="utf-8")
+
+
 @pytest.mark.parametrize(
     ("folder", "module"), [("backend_agent_api", "agent_api.main"), ("backend_rag_pipeline", "rag_pipeline.main")]
 )

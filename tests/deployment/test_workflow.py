@@ -1,10 +1,16 @@
 """The workflow: it may do little, pins what others wrote, and names only what is there."""
 
+import json
+import os
 import re
+import subprocess
+from pathlib import Path
 from typing import Any
 
 from local_stack.paths import REPOSITORY
 from tests.deployment.blueprint import check_image, read_yaml
+from tests.deployment.compose import BASE, CADDY
+from tests.deployment.images import parse
 
 Tree = dict[str, Any]
 WORKFLOW = REPOSITORY / ".github" / "workflows" / "ci.yml"
@@ -45,6 +51,53 @@ def test_the_workflow_builds_every_image() -> None:
         check_image(REPOSITORY / each["file"], REPOSITORY / each["context"])
     built = {REPOSITORY / each["file"] for each in matrix}
     assert built == {*REPOSITORY.glob("*/Dockerfile"), *REPOSITORY.glob("deploy/*/Dockerfile")}
+
+
+def test_every_image_that_runs_is_scanned() -> None:
+    used = {
+        service["image"]
+        for path in (BASE, CADDY)
+        for service in read_yaml(path)["services"].values()
+        if "image" in service
+    }
+    assert len(used) >= 3
+    assert set(JOBS["others-images"]["strategy"]["matrix"]["image"]) == used
+    scans = {job: step["run"] for job, step in STEPS if "anchore/grype" in step.get("run", "")}
+    assert scans.keys() == {"images", "others-images"}
+    # What is built here can be mended here; the others are reported.
+    assert "--fail-on high" in scans["images"]
+    assert "--fail-on" not in scans["others-images"]
+
+
+NOTE = """#!/bin/sh
+printf '["%s"' "$(basename "$0")" >>"$CALLS"
+printf ', "%s"' "$@" >>"$CALLS"
+printf ']\\n' >>"$CALLS"
+"""
+
+
+def test_the_tests_run_with_the_caddy_of_the_image(tmp_path: Path) -> None:
+    steps = [step.get("run", "") for job, step in STEPS if job == "tests"]
+    (script,) = (run for run in steps if "/usr/bin/caddy" in run)
+    assert steps.index(script) < steps.index("python3 deploy.py --type test")
+    assert not [run for run in steps if re.search(r"apt-get install .*caddy", run)]
+    programs = tmp_path / "bin"
+    programs.mkdir()
+    for name, answer in (("docker", "echo the program\n"), ("sudo", ""), ("caddy", "")):
+        (programs / name).write_text(NOTE + answer)
+        (programs / name).chmod(0o755)
+    environment = {
+        "PATH": f"{programs}{os.pathsep}/usr/bin:/bin",
+        "RUNNER_TEMP": str(tmp_path),
+        "CALLS": str(tmp_path / "calls"),
+    }
+    # As GitHub runs it.
+    subprocess.run(["bash", "-e", "-c", script], cwd=REPOSITORY, env=environment, check=True)
+    docker, sudo, _ = (json.loads(line) for line in (tmp_path / "calls").read_text().splitlines())
+    image = parse(REPOSITORY / "frontend" / "Dockerfile")[-1].name
+    assert docker == ["docker", "run", "--rm", "--entrypoint", "cat", image, "/usr/bin/caddy"]
+    assert (tmp_path / "caddy").read_text() == "the program\n"
+    assert sudo == ["sudo", "install", str(tmp_path / "caddy"), "/usr/local/bin/caddy"]
 
 
 def test_the_workflow_names_only_what_is_there() -> None:
