@@ -43,11 +43,20 @@ public() { inside -f docker-compose.yml -f docker-compose.caddy.yml "$@"; }
 ask() { curl --silent --show-error --fail --insecure --max-time 20 "$@"; }
 get() { ask --retry 10 --retry-delay 1 --retry-all-errors "$@"; }
 through_caddy() { get --resolve chat.localhost:443:127.0.0.1 --resolve agent.localhost:443:127.0.0.1 "$@"; }
-# No second try: what Caddy does not hide fails here.
+# No second try: what Caddy does not hide fails here. Reads, and a question with its body: nobody has bought a token, so the
+# API refuses it in its own words (402); one that reached no replica would be Caddy's 502.
+QUESTION='{"messages": [{"role": "user", "parts": [{"type": "text", "text": "Is anybody there?"}]}]}'
 nobody_notices() {
     for _ in 1 2 3 4 5 6 7 8 9 10; do
         ask --resolve agent.localhost:443:127.0.0.1 --header "Authorization: Bearer $jwt" \
             https://agent.localhost/api/balance >/dev/null
+        status=$(curl --silent --show-error --insecure --max-time 20 --resolve agent.localhost:443:127.0.0.1 \
+            --output "$folder/refusal" --write-out '%{http_code}' --header "Authorization: Bearer $jwt" \
+            --header 'Content-Type: application/json' --data "$QUESTION" https://agent.localhost/api/pydantic-agent)
+        if [ "$status" -ne 402 ]; then
+            printf 'a question got %s: %s\n' "$status" "$(cat "$folder/refusal")" >&2
+            return 1
+        fi
     done
 }
 step() { printf '\n== %s\n' "$*"; }

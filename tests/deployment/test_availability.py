@@ -1,6 +1,7 @@
 """One replica is lost, or all are replaced one by one, while people go on asking through the proxy."""
 
 import asyncio
+import re
 import signal
 import time
 from collections.abc import AsyncGenerator
@@ -15,6 +16,7 @@ from agent_api_support.chat import LiveStream, Person, new_id
 from agent_api_support.model_server import Pause
 from agent_api_support.ui_stream import UiStream, read_stream
 
+from local_stack.paths import REPOSITORY
 from tests.deployment.proxy import CARRIES_BODIES_ELSEWHERE, Proxy, caddy_version, run_proxy
 from tests.end_to_end.fleet import LOST_SECONDS_MAX, Fleet
 
@@ -236,6 +238,14 @@ async def test_replacing_the_replicas_one_by_one_loses_no_turn_and_charges_none_
         # What reached a replica that was just asked to stop is answered in its grace period.
         assert {answer.end["status"] for answer in traffic.asked.values()} == {"done"}
         await traffic.assert_exact()
+
+
+async def test_the_smoke_tests_question_is_refused_by_the_api_however_often_it_is_asked(deployed_fleet: Fleet) -> None:
+    script = (REPOSITORY / "deploy" / "compose" / "smoke.sh").read_text(encoding="utf-8")
+    (question,) = re.findall(r"(?m)^QUESTION='(.+)'$", script)
+    async with deployed_fleet.api(rate_limit_requests=5) as replica:
+        person = await deployed_fleet.person(replica, tokens=0)
+        assert [(await person.post(question.encode())).status_code for _ in range(20)] == [402] * 20
 
 
 async def test_a_frozen_replica_is_passed_over_once_it_is_found(proxy: Proxy) -> None:
