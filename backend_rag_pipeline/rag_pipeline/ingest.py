@@ -17,10 +17,11 @@ from rag_pipeline.chunking.model import Chunk
 from rag_pipeline.database import Database, is_passing_failure
 from rag_pipeline.embeddings import EmbeddingRefused, EmbeddingUnavailable, Vector
 from rag_pipeline.extractors.model import Extraction, ExtractionError
+from rag_pipeline.failures import EMBEDDING_CODES, INTERRUPTED_CODE, OUTAGE_CODES, TIMED_OUT_CODE, Failure, failure_of
 from rag_pipeline.messages import message_for
 from rag_pipeline.queries import BegunDocument
 from rag_pipeline.settings import Settings
-from rag_pipeline.sources.source import FetchedFile, FileError, FileUnsupported, Source, SourceError
+from rag_pipeline.sources.source import FetchedFile, FileUnsupported, Source
 from rag_pipeline.spaces import EmbeddingSpaces, Target
 from rag_pipeline.store import IndexedContent, replace_document
 from rag_pipeline.stored_chunks import embed_stored_chunks
@@ -31,11 +32,8 @@ log = structlog.stdlib.get_logger(__name__)
 
 NOT_INDEXED_CODES = frozenset({"unsupported_type", "empty", "needs_vision"})
 """Nothing is wrong with us or the file; what was stored of an earlier content goes."""
-OUTAGE_CODES = frozenset({"source_unavailable", "storage_unavailable", "authentication", "not_permitted"})
-EMBEDDING_CODES = frozenset({"embedding_unavailable", "embedding_refused"})
-TIMED_OUT_CODE = "timed_out"
-INTERRUPTIONS_MAX = 20
-"""How often a job may come back from a worker that vanished before its document is suspected."""
+CRASHES_MAX = 50
+"""How many workers in a row may die, over a document or beside it, before it is suspected and tried less often."""
 RETRY_SPREAD = 0.2
 
 Status = Literal["indexed", "unchanged", "not_indexed", "failed", "waiting", "gone"]
@@ -59,16 +57,6 @@ class Extracts(Protocol):
 
 ChunksOf = Callable[[Extraction, str], Awaitable[list[Chunk]]]
 """Cuts an extraction, given the document's title."""
-
-
-class _Failure(Exception):
-    """The document could not be indexed."""
-
-    def __init__(self, code: str, message: str | None = None, *, is_final: bool = False) -> None:
-        super().__init__(code)
-        self.code = code
-        self.message = message or message_for(code)
-        self.is_final = is_final
 
 
 class Ingestor:
@@ -97,20 +85,21 @@ class Ingestor:
         self._index_version = index_version
         self._sight = sight
 
-    async def index(self, document_id: str, *, interruptions: int = 0) -> Outcome:
-        """Bring one document up to date. Raises only what a database that is away raises."""
+    async def index(self, document_id: str, *, crashes: int = 0) -> Outcome:
+        """Bring one document up to date; `crashes`: workers that died over it. Raises only what a database that is
+        away raises."""
         async with self._database.transaction() as connection:
             document = await queries.begin_document(connection, document_id)
         if document is None:
             return Outcome("gone")
         try:
-            if interruptions >= INTERRUPTIONS_MAX:
-                raise _Failure("interrupted", is_final=True)
+            if crashes and await self._is_suspect(document_id, crashes):
+                raise Failure(INTERRUPTED_CODE)
             outcome = await self._index(document_id, document)
         except Exception as error:
             if is_passing_failure(error) and not isinstance(error, TimeoutError | OSError):
                 raise
-            outcome = await self._fail(document_id, document, _failure_of(error), error)
+            outcome = await self._fail(document_id, document, failure_of(error), error)
         return Outcome(outcome.status, outcome.code, outcome.chunks, document.file_name or document.title)
 
     async def _index(self, document_id: str, document: BegunDocument) -> Outcome:
@@ -165,7 +154,7 @@ class Ingestor:
             name = document.file_name or document.title or "upload"
             return FetchedFile(name, document.mime_type, content, "")
         if self._source is None or document.source_key is None:
-            raise _Failure("no_source", is_final=True)
+            raise Failure("no_source", is_final=True)
         return await self._source.fetch(document.source_key)
 
     async def _missing(
@@ -199,11 +188,10 @@ class Ingestor:
         reason: ExtractionError,
     ) -> Outcome:
         """Take away what an earlier content left; the reason stays with the document."""
-        targets = await self._spaces.targets()
         async with self._database.transaction() as connection:
-            spaces = [target.space_id for target in targets]
+            # Of all spaces: one whose model is away serves nobody's withdrawn text.
             begun = await queries.begin_replacement(
-                connection, document_id, run=document.run, space_ids=spaces, title=None
+                connection, document_id, run=document.run, space_ids=None, title=None
             )
             if begun is None:
                 return Outcome("gone")
@@ -230,7 +218,7 @@ class Ingestor:
             return f"{self._index_version}+{self._sight}"
         return self._index_version
 
-    async def _fail(self, document_id: str, document: BegunDocument, failure: _Failure, error: Exception) -> Outcome:
+    async def _fail(self, document_id: str, document: BegunDocument, failure: Failure, error: Exception) -> Outcome:
         retry_seconds = await self._retry_seconds(document_id, failure, document.attempts)
         async with self._database.transaction() as connection:
             await queries.record_failure(
@@ -251,11 +239,14 @@ class Ingestor:
         )
         return Outcome("failed" if retry_seconds is None else "waiting", failure.code)
 
-    async def _retry_seconds(self, document_id: str, failure: _Failure, attempts: int) -> float | None:
+    async def _retry_seconds(self, document_id: str, failure: Failure, attempts: int) -> float | None:
         """When to try again; None: not before the document changes."""
         settings = self._settings
         if failure.is_final or await self._is_slow_again(document_id, failure, attempts):
             return None
+        if failure.code == INTERRUPTED_CODE:
+            # Never given up: machines are switched off as well, and what died beside it is not its fault.
+            return settings.rag_retry_wait_max_seconds
         if attempts + 1 >= settings.rag_attempts_max:
             # While a neighbour is away for everyone, no document is to blame: an outage must not quarantine them all.
             is_outage = failure.code in OUTAGE_CODES or (
@@ -265,30 +256,19 @@ class Ingestor:
         wait = min(settings.rag_retry_wait_seconds * 2**attempts, settings.rag_retry_wait_max_seconds)
         return wait * random.uniform(1 - RETRY_SPREAD, 1 + RETRY_SPREAD)  # noqa: S311 - spreads load, guards nothing
 
-    async def _is_slow_again(self, document_id: str, failure: _Failure, attempts: int) -> bool:
+    async def _is_suspect(self, document_id: str, crashes: int) -> bool:
+        """Once suspected, a single further crash is enough."""
+        if crashes >= CRASHES_MAX:
+            return True
+        async with self._database.transaction() as connection:
+            return await queries.last_failure(connection, document_id) == INTERRUPTED_CODE
+
+    async def _is_slow_again(self, document_id: str, failure: Failure, attempts: int) -> bool:
         """The machine may have been busy once; a file that is slow twice must not take a process for hours."""
         if failure.code != TIMED_OUT_CODE or attempts == 0:
             return False
         async with self._database.transaction() as connection:
             return await queries.last_failure(connection, document_id) == TIMED_OUT_CODE
-
-
-def _failure_of(error: Exception) -> _Failure:
-    match error:
-        case _Failure():
-            return error
-        case ExtractionError():
-            return _Failure(error.code, error.message, is_final=error.is_permanent)
-        case EmbeddingUnavailable():
-            return _Failure("embedding_unavailable")
-        case EmbeddingRefused():
-            return _Failure("embedding_refused")
-        case FileError():
-            return _Failure(error.code, is_final=error.is_permanent)
-        case SourceError():
-            return _Failure(error.code)
-        case _:
-            return _Failure("internal")
 
 
 def _page_count(extraction: Extraction) -> int | None:

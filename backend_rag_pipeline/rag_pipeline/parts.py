@@ -88,9 +88,9 @@ async def open_parts(settings: Settings, board: Board) -> AsyncGenerator[Parts]:
             sight=seeing,
         )
 
-        async def index(document_id: str, interruptions: int) -> None:
+        async def index(document_id: str, crashes: int) -> None:
             try:
-                outcome = await ingestor.index(document_id, interruptions=interruptions)
+                outcome = await ingestor.index(document_id, crashes=crashes)
             except Exception as error:
                 # A database that is away gives the job back; anything else is a fault that no document shows.
                 board.tally.errors += not is_passing_failure(error)

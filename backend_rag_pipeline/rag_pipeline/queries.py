@@ -104,11 +104,15 @@ async def spaces_holding(connection: Connection, document_id: str, content_hash:
 
 
 async def begin_replacement(
-    connection: Connection, document_id: str, *, run: int, space_ids: Sequence[int], title: str | None
+    connection: Connection, document_id: str, *, run: int, space_ids: Sequence[int] | None, title: str | None
 ) -> dict[str, Any] | None:
-    """Owner, title and url under the document's lock; None: nothing may be stored. `title`: that of the content."""
+    """Owner, title and url under the document's lock; None: nothing may be stored.
+
+    The document loses its chunks of `space_ids`; None: of all spaces. `title`: that of the content.
+    """
     found = await connection.execute(
-        "select * from public.begin_document_replacement(%s, %s, %s, %s)", [document_id, run, list(space_ids), title]
+        "select * from public.begin_document_replacement(%s, %s, %s, %s)",
+        [document_id, run, None if space_ids is None else list(space_ids), title],
     )
     return await found.fetchone()
 

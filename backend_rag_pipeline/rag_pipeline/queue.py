@@ -4,7 +4,7 @@ import asyncio
 from collections.abc import Awaitable, Callable
 
 import psycopg
-from procrastinate import App, BaseRetryStrategy, JobContext, PsycopgConnector, RetryDecision
+from procrastinate import App, BaseRetryStrategy, PsycopgConnector, RetryDecision
 from procrastinate.jobs import Job
 
 from rag_pipeline.database import RECONNECT_SECONDS_MAX, connection_options, is_passing_failure
@@ -18,7 +18,7 @@ POOL_WAIT_SECONDS = 30.0
 RETRY_WAIT_SECONDS_MAX = 60
 
 IndexJob = Callable[[str, int], Awaitable[None]]
-"""Takes a document's id, and how often its job came back from a worker that gave no result."""
+"""Takes a document's id, and how many workers died over it."""
 
 
 class GiveBack(BaseRetryStrategy):
@@ -52,8 +52,9 @@ def make_queue(settings: Settings, index: IndexJob) -> App:
     )
     app = App(connector=connector)
 
-    async def index_document(context: JobContext, document_id: str) -> None:
-        await index(document_id, context.job.attempts)
+    # `crashes` is counted by requeue_lost_jobs; the job's own attempts count stops and outages as well.
+    async def index_document(document_id: str, crashes: int = 0) -> None:
+        await index(document_id, crashes)
 
-    app.task(name=TASK_NAME, pass_context=True, retry=GiveBack())(index_document)
+    app.task(name=TASK_NAME, retry=GiveBack())(index_document)
     return app

@@ -43,10 +43,10 @@ async def replace_document(database: Database, document_id: str, *, run: int, in
     """Store all of it or nothing. False: the document was deleted, or a later attempt has begun."""
     more_seconds = SECONDS_PER_CHUNK_MAX * len(indexed.chunks) * len(indexed.vectors)
     title = None if indexed.title is None else storable(indexed.title)
+    # Without passages no space would ever hold this content: what the others hold goes now.
+    spaces = list(indexed.vectors) if indexed.chunks else None
     async with database.transaction(more_seconds=more_seconds) as connection:
-        document = await queries.begin_replacement(
-            connection, document_id, run=run, space_ids=list(indexed.vectors), title=title
-        )
+        document = await queries.begin_replacement(connection, document_id, run=run, space_ids=spaces, title=title)
         if document is None:
             return False
         for space_id, vectors in indexed.vectors.items():

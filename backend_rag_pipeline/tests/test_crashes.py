@@ -3,10 +3,11 @@
 import asyncio
 import random
 from collections.abc import Sequence
+from functools import partial
 from pathlib import Path
 
 import pytest
-from rag_support.embedding_server import EmbeddingServer
+from rag_support.embedding_server import EmbeddingServer, Fault
 from rag_support.world import World
 
 from local_stack.postgres.cluster import remove_cluster, start_cluster
@@ -104,6 +105,63 @@ async def test_a_killed_workers_document_goes_to_another_one(world: World) -> No
     world.start_worker()
     await world.until_status("fruit.md", "indexed")
     await world.until_idle()
+
+
+async def test_twenty_kills_over_one_unchanged_document_do_not_lose_it(world: World) -> None:
+    world.write("fruit.md", "Oranges ripen in winter.")
+    world.embeddings.hold()
+    for crashes in range(KILLS):
+        worker = world.start_worker()
+        await world.until(partial(_is_worked_on, world, crashes), f"it is worked on after {crashes} kills")
+        world.kill(worker)
+        await world.fetch("delete from queue.procrastinate_workers")
+    world.embeddings.released.set()
+    world.start_worker()
+    await world.until_status("fruit.md", "indexed")
+    assert await world.texts("fruit.md") == ["Oranges ripen in winter."]
+
+
+async def _is_worked_on(world: World, crashes: int) -> bool:
+    doing = await world.value(
+        """
+        select count(*) from queue.procrastinate_jobs
+        where status = 'doing' and coalesce((args ->> 'crashes')::integer, 0) = $1
+        """,
+        crashes,
+    )
+    return doing == 1 and (await world.document("fruit.md"))["status"] == "indexing"
+
+
+async def test_a_document_over_which_many_workers_died_is_tried_less_often_and_never_given_up(world: World) -> None:
+    world.write("fruit.md", "Oranges ripen in winter.")
+    world.embeddings.every_answer = Fault("500")
+    await world.single()
+    world.embeddings.every_answer = None
+    suspect = "update queue.procrastinate_jobs set scheduled_at = null, args = args || '{\"crashes\": %s}'"
+    # Once suspected, it needs no more than one further crash.
+    for crashes in (50, 1):
+        await world.fetch(suspect % crashes)
+        assert (await world.single(RAG_ATTEMPTS_MAX="1", RAG_RETRY_WAIT_MAX_SECONDS="600"))[0] == 1
+        document = await world.document("fruit.md")
+        assert (document["error_code"], document["quarantined_at"]) == ("interrupted", None)
+        wait = "select extract(epoch from scheduled_at - now())::integer from queue.procrastinate_jobs"
+        assert 500 < await world.value(wait) <= 600
+    await world.fetch("update queue.procrastinate_jobs set scheduled_at = null")
+    assert (await world.single())[0] == 0
+    assert await world.texts("fruit.md") == ["Oranges ripen in winter."]
+
+
+async def test_a_stop_is_no_crash(world: World) -> None:
+    world.write("fruit.md", "Oranges ripen in winter.")
+    world.embeddings.hold()
+    worker = world.start_worker(RAG_WORKER_STOP_SECONDS="0")
+    await world.until_status("fruit.md", "indexing")
+    worker.terminate()
+    await asyncio.to_thread(worker.wait, 60)
+    (job,) = await world.fetch(
+        "select status::text, attempts, args ->> 'crashes' as crashes from queue.procrastinate_jobs"
+    )
+    assert tuple(job) == ("todo", 1, None)
 
 
 async def test_three_workers_index_each_of_two_hundred_files_exactly_once(world: World) -> None:

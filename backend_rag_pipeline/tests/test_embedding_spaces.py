@@ -59,6 +59,23 @@ async def test_while_a_new_model_is_introduced_the_old_one_serves_what_changes(w
     assert await chunks_of(world, "test-model") == 0
 
 
+async def test_what_was_withdrawn_is_found_no_more_while_the_former_model_is_away_and_the_new_one_takes_over(
+    world: World,
+) -> None:
+    world.write("secret.md", "A secret that is taken back.")
+    world.write("other.md", "Something else.")
+    await world.single()
+    # Vectors of the former model are not to be had any more.
+    world.embeddings.dimensions = 8
+    world.write("secret.md", "", written_at=1_700_000_000)
+    status, report, log = await world.single(EMBEDDING_MODEL_CHOICE="better-model")
+    assert (status, report["files_processed"]) == (0, 2), log
+    assert (await world.document("secret.md"))["status"] == "not_indexed"
+    rows = await world.fetch("select content from public.documents")
+    assert [row["content"] for row in rows] == ["Something else."]
+    assert await spaces(world) == {"test-model": False, "better-model": True}
+
+
 async def test_other_chunk_sizes_index_everything_again(world: World) -> None:
     world.write("long.md", "".join(f"Sentence number {number} stands here.\n\n" for number in range(60)))
     await world.single()

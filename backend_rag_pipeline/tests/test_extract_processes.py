@@ -239,7 +239,10 @@ async def test_a_picture_is_described_by_the_vision_model(vision: VisionService)
 
 @pytest.mark.parametrize(
     ("status", "code", "is_permanent"),
-    [(500, "vision_unavailable", False), (429, "vision_unavailable", False), (401, "needs_vision", True)],
+    [
+        *((status, "vision_unavailable", False) for status in (500, 429, 401, 402, 403, 404)),
+        (400, "needs_vision", True),
+    ],
 )
 async def test_a_vision_model_that_fails_is_told(
     vision: VisionService, status: int, code: str, is_permanent: bool

@@ -1,7 +1,9 @@
 """What stands around the worker fails: each document says so, keeps what it had, and nothing half is stored."""
 
-from made_files import make_pdf
+import pytest
+from made_files import make_image, make_pdf
 from rag_support.embedding_server import Fault, FaultKind
+from rag_support.vision_service import VisionService
 from rag_support.world import World
 
 TEXT = "Oranges ripen in winter."
@@ -38,6 +40,24 @@ async def test_while_the_model_is_away_documents_wait_and_none_is_given_up(world
     world.embeddings.every_answer = None
     document = await world.until_status("fruit.md", "indexed")
     assert (document["error_code"], document["error_message"], document["attempts"]) == (None, None, 0)
+
+
+@pytest.mark.parametrize("status", [503, 401, 402, 404])
+async def test_while_the_vision_model_is_away_or_refuses_our_key_pictures_wait(
+    world: World, vision: VisionService, status: int
+) -> None:
+    world.write("picture.png", make_image("words"))
+    seeing = {"LLM_BASE_URL": vision.url, "LLM_API_KEY": "key", "VISION_LLM_CHOICE": "sees"}
+    vision.status = status
+    for attempts in (1, 2, 3):
+        assert (await world.single(RAG_ATTEMPTS_MAX="2", **seeing))[0] == 1
+        document = await world.document("picture.png")
+        assert (document["error_code"], document["attempts"]) == ("vision_unavailable", attempts)
+        assert document["quarantined_at"] is None
+        await world.fetch("update queue.procrastinate_jobs set scheduled_at = null")
+    vision.status = 200
+    assert (await world.single(**seeing))[0] == 0
+    assert await world.texts("picture.png") == ["A picture of 900 by 200 pixels."]
 
 
 async def test_a_document_that_the_model_never_takes_is_left_alone_after_the_limit_until_it_changes(

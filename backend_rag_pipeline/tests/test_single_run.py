@@ -122,7 +122,7 @@ async def test_a_picture_nobody_could_see_is_looked_at_once_by_each_model_that_c
 ) -> None:
     world.write("picture.png", make_image("words"))
     seeing = {"LLM_BASE_URL": vision.url, "LLM_API_KEY": "key"}
-    vision.status = 401
+    vision.status = 400
     for _ in range(2):
         assert (await world.single(VISION_LLM_CHOICE="refused", **seeing))[0] == 0
     document = await world.document("picture.png")

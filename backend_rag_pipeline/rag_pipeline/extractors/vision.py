@@ -14,6 +14,8 @@ _PROMPT = (
 )
 _ANSWER_TOKENS_MAX = 2_000
 _PASSING_STATUS = {408, 409, 425, 429}
+_ACCESS_STATUS = {401, 402, 403, 404}
+"""A key, a balance or a model's name that is wrong: no picture is to blame."""
 
 
 class _Message(BaseModel):
@@ -56,8 +58,8 @@ class VisionModel:
             raise _unavailable() from None
         if reply.status_code >= 500 or reply.status_code in _PASSING_STATUS:
             raise _unavailable()
-        if reply.status_code in (401, 403, 404):
-            raise ExtractionError("needs_vision", "The vision model is not reachable with the configured access.")
+        if reply.status_code in _ACCESS_STATUS:
+            raise _unavailable("The vision model refuses our access. An operator has to renew it.")
         if reply.is_error:
             raise ExtractionError("needs_vision", "The configured model does not take this picture.")
         try:
@@ -67,5 +69,5 @@ class VisionModel:
         return answer.choices[0].message.content or ""
 
 
-def _unavailable() -> ExtractionError:
-    return ExtractionError("vision_unavailable", "The vision model did not answer.", is_permanent=False)
+def _unavailable(message: str = "The vision model did not answer. It is tried again.") -> ExtractionError:
+    return ExtractionError("vision_unavailable", message, is_permanent=False)
