@@ -7,6 +7,9 @@ from dataclasses import dataclass, field, replace
 from rag_pipeline.queries import KnownFile
 from rag_pipeline.sources.source import JsonValue, Listing, SourceFile, SourceState
 
+LOST_SHARE_MAX = 0.5
+"""More of the files than this do not vanish by themselves."""
+
 
 @dataclass(frozen=True)
 class Difference:
@@ -73,13 +76,36 @@ def with_unread_mounts(before: Mapping[str, JsonValue], listing: Listing) -> Sou
     return {**listing.state, "mounts": [*present, *unread]}
 
 
-def replaced_folders(before: Mapping[str, JsonValue], now: Mapping[str, JsonValue]) -> list[str]:
-    """Beginnings of keys: of folders that are not those of the last look, or whose disk is not mounted any more.
+def why_lost(
+    listing: Listing, difference: Difference, known: Mapping[str, KnownFile], before: Mapping[str, JsonValue]
+) -> str | None:
+    """Why most files may be missing by mistake; None: they are not, or somebody deleted them.
 
-    None where another path is watched: then that is meant.
+    An unmounted disk leaves an empty folder of another identity, or of the disk below it, in its place; an account that
+    nothing is shared with sees an empty Drive; a wrong letter in a setting names another folder.
     """
+    gone, total = len(difference.removed), len(known)
+    if gone > total * LOST_SHARE_MAX and _is_other_drive_folder(before, listing.state):
+        return f"another folder of Google Drive is watched, and {gone} of {total} files are not in it: is its id right?"
+    if gone > total * LOST_SHARE_MAX and _is_other_account(before, listing):
+        return (
+            f"this account does not see {gone} of {total} files: is it another one, or are they not shared with it any"
+            " more?"
+        )
+    for place in _replaced_folders(before, listing.state):
+        gone = sum(key.startswith(place) for key in difference.removed)
+        if gone > sum(key.startswith(place) for key in known) * LOST_SHARE_MAX:
+            return (
+                f"another folder stands where {place or 'the watched one'} was, and {gone} files are missing in it: is"
+                " RAG_WATCH_DIRECTORY another one, or a disk not mounted?"
+            )
+    return None
+
+
+def _replaced_folders(before: Mapping[str, JsonValue], now: Mapping[str, JsonValue]) -> list[str]:
+    """Beginnings of keys: of folders that are not those of the last look, or whose disk is not mounted any more."""
     then, here = before.get("folder"), now.get("folder")
-    if not isinstance(then, dict) or not isinstance(here, dict) or then.get("path") != here.get("path"):
+    if not before or here is None:
         return []
     former, present = before.get("mounts"), now.get("mounts")
     unmounted = {str(mount) for mount in former} if isinstance(former, list) else set[str]()
@@ -87,7 +113,11 @@ def replaced_folders(before: Mapping[str, JsonValue], now: Mapping[str, JsonValu
     return ([""] if then != here else []) + [f"{mount}/" for mount in sorted(unmounted)]
 
 
-def is_other_account(before: Mapping[str, JsonValue], listing: Listing) -> bool:
+def _is_other_drive_folder(before: Mapping[str, JsonValue], now: Mapping[str, JsonValue]) -> bool:
+    return bool(before) and "root_id" in now and before.get("root_id", "") != now["root_id"]
+
+
+def _is_other_account(before: Mapping[str, JsonValue], listing: Listing) -> bool:
     """All that an account may read is watched, and it is not that of the last look, or may read nothing any more.
 
     A folder that is watched by its id was found; of a whole account nothing else tells whether it is the right one.
@@ -124,14 +154,19 @@ def _renames_by_identity(
 ) -> dict[str, str]:
     """Files that moved within one file system: same identity and same content mark under another key."""
     by_mark = {
-        (former.identity, former.fingerprint): key
+        (former.identity, _lasting(former.fingerprint)): key
         for key in vanished
         if (former := known[key]).identity is not None and former.fingerprint is not None
     }
     renames: dict[str, str] = {}
     for file in files:
         if file.identity is not None and file.key not in known:
-            former_key = by_mark.pop((file.identity, file.fingerprint), None)
+            former_key = by_mark.pop((file.identity, _lasting(file.fingerprint)), None)
             if former_key is not None:
                 renames[former_key] = file.key
     return renames
+
+
+def _lasting(fingerprint: str) -> str:
+    """The part of it that a rename leaves as it is."""
+    return fingerprint.partition(";")[0]

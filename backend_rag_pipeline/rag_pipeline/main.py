@@ -5,17 +5,28 @@ import asyncio
 import json
 import sys
 import time
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
+
+from pydantic_settings import BaseSettings
 
 from rag_pipeline.chunking.chunker import chunk_settings
 from rag_pipeline.chunking.measure import TokenizerFileError, check_tokenizer
 from rag_pipeline.concealing import conceal_process
 from rag_pipeline.logs import configure_logs, log_loop_failure
-from rag_pipeline.progress import open_board
+from rag_pipeline.progress import Tally, open_board
 from rag_pipeline.running import MISCONFIGURED, Run, run
 from rag_pipeline.settings import Settings, SettingsError, load_settings, read_config_file
+
+
+class _RunSettings(BaseSettings):
+    """The settings that a report names; it is printed also where another one is wrong."""
+
+    model_config = Settings.model_config
+
+    run_mode: str = "continuous"
+    rag_pipeline_type: str = "local"
 
 
 def main(argv: Sequence[str] | None = None) -> int:
@@ -23,23 +34,29 @@ def main(argv: Sequence[str] | None = None) -> int:
     began_at = time.monotonic()
     conceal_process()
     arguments = _parse(argv)
+    overrides, config = _overrides(arguments), dict[str, str]()
     try:
         config = read_config_file(arguments.config) if arguments.config is not None else {}
-        settings = load_settings(config, **_overrides(arguments))
+        settings = load_settings(config, **overrides)
         check_tokenizer(chunk_settings(settings))
     except (SettingsError, TokenizerFileError) as error:
         print(error, file=sys.stderr)
+        _print_report(_run_settings(config | overrides), Run(MISCONFIGURED, Tally(errors=1)), began_at)
         return MISCONFIGURED
     with open_board() as board:
         # Now, so that lines of the log pass above the bar.
         configure_logs(settings.log_level)
         result = asyncio.run(_run(settings, board))
-    if settings.run_mode == "single":
-        print(json.dumps(report(settings, result, total_seconds=time.monotonic() - began_at)), flush=True)
+    _print_report(settings, result, began_at)
     return result.status
 
 
-def report(settings: Settings, result: Run, *, total_seconds: float) -> dict[str, Any]:
+def _print_report(settings: Settings | _RunSettings, result: Run, began_at: float) -> None:
+    if settings.run_mode == "single":
+        print(json.dumps(report(settings, result, total_seconds=time.monotonic() - began_at)), flush=True)
+
+
+def report(settings: Settings | _RunSettings, result: Run, *, total_seconds: float) -> dict[str, Any]:
     """What a single run prints."""
     tally = result.tally
     return {
@@ -58,6 +75,10 @@ def report(settings: Settings, result: Run, *, total_seconds: float) -> dict[str
 async def _run(settings: Settings, board: Any) -> Run:
     asyncio.get_running_loop().set_exception_handler(log_loop_failure)
     return await run(settings, board)
+
+
+def _run_settings(given: Mapping[str, Any]) -> _RunSettings:
+    return _RunSettings(**{name: value for name, value in given.items() if name in _RunSettings.model_fields})
 
 
 def _parse(argv: Sequence[str] | None) -> argparse.Namespace:

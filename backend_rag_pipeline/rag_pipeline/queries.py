@@ -218,14 +218,18 @@ async def apply_listing(
     return Applied(**row)
 
 
-async def note_look(connection: Connection, pipeline_id: str) -> None:
-    """The source was looked at, and nothing has changed."""
+async def note_look(connection: Connection, pipeline_id: str, *, is_partial: bool) -> None:
+    """The source was looked at, and nothing has changed. `is_partial`: what could not be read is still shown."""
     await connection.execute(
         """
-        update public.rag_pipeline_state set last_check_time = now(), last_run = now(), updated_at = now()
-        where pipeline_id = %s
+        update public.rag_pipeline_state set
+            last_check_time = now(), last_run = now(), updated_at = now(),
+            error_code = case when %(is_partial)s then error_code end,
+            error_message = case when %(is_partial)s then error_message end,
+            error_at = case when %(is_partial)s then error_at end
+        where pipeline_id = %(pipeline_id)s
         """,
-        [pipeline_id],
+        {"pipeline_id": pipeline_id, "is_partial": is_partial},
     )
 
 

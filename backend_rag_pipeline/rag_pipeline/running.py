@@ -17,7 +17,7 @@ from rag_pipeline.model_turn import AnotherModelAtWork
 from rag_pipeline.parts import Parts, open_parts
 from rag_pipeline.progress import Board, Tally
 from rag_pipeline.settings import Settings
-from rag_pipeline.sources.source import AuthenticationError, ConfigurationError, SourceError, SourceUnavailable
+from rag_pipeline.sources.source import AuthenticationError, ConfigurationError, SourceError
 from rag_pipeline.worker import every
 
 log = structlog.stdlib.get_logger(__name__)
@@ -26,6 +26,7 @@ OK, FAILED, MISCONFIGURED, UNAUTHENTICATED = 0, 1, 2, 3
 BOARD_SECONDS = 1.0
 KEEP_UP_SECONDS = 60.0
 STATISTICS_SECONDS_MAX = 300.0
+NAMED_FILES_MAX = 5
 
 
 @dataclass
@@ -43,7 +44,9 @@ async def run(settings: Settings, board: Board) -> Run:
     stop = _stop_at_signals()
     try:
         async with open_parts(settings, board) as parts:
-            await _check(parts)
+            if settings.run_mode == "single":
+                # A continuous run has uploads to index, and may see the cause pass.
+                await parts.synchroniser.check()
             result.initialized = True
             await (_once if settings.run_mode == "single" else _continuously)(parts, stop)
     except SourceError as error:
@@ -69,16 +72,6 @@ def _status_of(error: SourceError) -> int:
     if isinstance(error, AuthenticationError):
         return UNAUTHENTICATED
     return MISCONFIGURED if isinstance(error, ConfigurationError) else FAILED
-
-
-async def _check(parts: Parts) -> None:
-    """What is wrong for good ends the run here; what may pass does not keep a continuous one from starting."""
-    try:
-        await parts.source.check()
-    except SourceUnavailable:
-        if parts.settings.run_mode == "single":
-            raise
-        log.warning("source_unavailable_at_start")
 
 
 async def _continuously(parts: Parts, stop: asyncio.Event) -> None:
@@ -121,7 +114,10 @@ async def _once(parts: Parts, stop: asyncio.Event) -> None:
     async with parts.model_turn.kept():
         look = await parts.synchroniser.once()
         parts.board.tally.files_deleted += look.applied.removed
-        parts.board.tally.errors += look.is_partial
+        parts.board.tally.errors += look.is_partial + len(look.unsettled)
+        if look.unsettled:
+            named = sorted(look.unsettled)[:NAMED_FILES_MAX]
+            log.warning("files_still_being_written", count=len(look.unsettled), files=named)
         await parts.worker.look_after_jobs(parts.settings.rag_pipeline_id)
         await _work_off(parts, stop)
     await _refresh_statistics(parts)

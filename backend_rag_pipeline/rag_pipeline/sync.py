@@ -20,8 +20,7 @@ from rag_pipeline.comparing import (
     Difference,
     candidates_by_size,
     compare,
-    is_other_account,
-    replaced_folders,
+    why_lost,
     with_renames,
     with_unread_mounts,
 )
@@ -50,7 +49,8 @@ COMPARED_BY_CONTENT_MAX = 200
 """Files read during one look to find out whether they are moved ones."""
 UNSETTLED_WAIT_SECONDS = 1.0
 """Something is just being written: look again sooner than the interval says."""
-LOST_SHARE_MAX = 0.5
+SECONDS_PER_FILE = 0.02
+"""What storing or deleting one may take, beside the limit of a statement."""
 SYNCED_BY_ANOTHER = "AP409"
 NOTHING = Applied(0, 0, 0, 0)
 
@@ -60,7 +60,8 @@ class Look:
     """What one look at the source did."""
 
     applied: Applied
-    unsettled: int = 0
+    unsettled: frozenset[str] = frozenset()
+    """Keys of files that somebody is still writing."""
     is_partial: bool = False
     """Something could not be read; the pipeline says what."""
 
@@ -75,6 +76,7 @@ class Synchroniser:
         self._pipeline_id = settings.rag_pipeline_id
         self._lease = Lease(database, name=f"rag-sync:{self._pipeline_id}", seconds=settings.rag_sync_lease_seconds)
         self._woken = asyncio.Event()
+        self._is_checked = False
         self._applied_listing: tuple[tuple[SourceFile, ...], SourceState, Mapping[str, str]] | None = None
 
     async def run(self, stop: asyncio.Event) -> None:
@@ -91,6 +93,19 @@ class Synchroniser:
                 task.cancel()
             await asyncio.gather(keeper, waker, return_exceptions=True)
             await self._lease.release()
+
+    async def check(self) -> None:
+        """Return if the source can work. Raises SourceError, which the pipeline then shows."""
+        try:
+            await self._check()
+        except SourceError as error:
+            await self._note_failure(error)
+            raise
+
+    async def _check(self) -> None:
+        if not self._is_checked:
+            await self._source.check()
+            self._is_checked = True
 
     async def once(self) -> Look:
         """One look of one's own. Raises SourceError, also where another replica keeps syncing."""
@@ -141,6 +156,7 @@ class Synchroniser:
             self._applied_listing = None
             return min(interval, self._settings.rag_sync_lease_seconds / 3)
         try:
+            await self._check()
             look = await self.look()
         except SourceError as error:
             await self._note_failure(error)
@@ -170,9 +186,9 @@ class Synchroniser:
         except Exception as error:
             log.warning("source_events_ended", exc_info=error)
 
-    async def _note_look(self) -> None:
+    async def _note_look(self, *, is_partial: bool = False) -> None:
         async with self._database.transaction() as connection:
-            await queries.note_look(connection, self._pipeline_id)
+            await queries.note_look(connection, self._pipeline_id, is_partial=is_partial)
 
     async def _note_failure(self, error: SourceError) -> None:
         self._applied_listing = None
@@ -199,39 +215,20 @@ class Synchroniser:
         state_now = with_unread_mounts(state, listing)
         seen = (listing.files, state_now, listing.unread)
         if self._applied_listing == seen and not is_due:
-            await self._note_look()
+            await self._note_look(is_partial=bool(listing.unread))
             return Look(NOTHING, is_partial=bool(listing.unread))
         async with self._database.transaction() as connection:
             known = await queries.list_known_files(connection, self._pipeline_id)
         difference = compare(listing, known)
-        self._refuse_lost_folder(listing, difference, known, state)
+        lost = why_lost(listing, difference, known, state)
+        if lost and not self._settings.rag_accept_new_folder:
+            raise SourceUnavailable(f"{lost} If this is meant, set RAG_ACCEPT_NEW_FOLDER=true once")
         renames = difference.renames | await self._renames_by_content(difference, known)
         applied = await self._apply(with_renames(difference, renames), state_now, is_complete=True)
         if listing.unread:
             await self._note_failure(_unread(listing.unread))
         self._applied_listing = None if listing.unsettled else seen
-        return Look(applied, len(listing.unsettled), bool(listing.unread))
-
-    def _refuse_lost_folder(
-        self, listing: Listing, difference: Difference, known: Mapping[str, KnownFile], state: SourceState
-    ) -> None:
-        """An unmounted disk leaves an empty folder of another identity, or of the disk below it, in its place; an
-        account that nothing is shared with sees an empty Drive."""
-        if self._settings.rag_accept_new_folder:
-            return
-        if is_other_account(state, listing) and len(difference.removed) > len(known) * LOST_SHARE_MAX:
-            raise SourceUnavailable(
-                f"this account does not see {len(difference.removed)} of {len(known)} files: is it another one, or are"
-                " they not shared with it any more? If this is meant, set RAG_ACCEPT_NEW_FOLDER=true once"
-            )
-        for place in replaced_folders(state, listing.state):
-            gone = sum(key.startswith(place) for key in difference.removed)
-            if gone > sum(key.startswith(place) for key in known) * LOST_SHARE_MAX:
-                where = place or "the watched one"
-                raise SourceUnavailable(
-                    f"another folder stands where {where} was, and {gone} files are missing in it: is a disk not"
-                    " mounted? If this is meant, set RAG_ACCEPT_NEW_FOLDER=true once"
-                )
+        return Look(applied, listing.unsettled, bool(listing.unread))
 
     async def _renames_by_content(self, difference: Difference, known: Mapping[str, KnownFile]) -> dict[str, str]:
         """Files that were copied elsewhere and deleted here, or moved between file systems."""
@@ -250,7 +247,8 @@ class Synchroniser:
         return found
 
     async def _apply(self, difference: Difference, state: Mapping[str, JsonValue], *, is_complete: bool) -> Applied:
-        async with self._database.transaction(more_seconds=len(difference.upserts) * 0.02) as connection:
+        more_seconds = (len(difference.upserts) + len(difference.removed)) * SECONDS_PER_FILE
+        async with self._database.transaction(more_seconds=more_seconds) as connection:
             applied = await queries.apply_listing(
                 connection,
                 pipeline_id=self._pipeline_id,

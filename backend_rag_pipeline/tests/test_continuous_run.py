@@ -2,6 +2,7 @@
 
 import json
 import os
+import shutil
 import signal
 import subprocess
 import sys
@@ -102,6 +103,27 @@ async def test_another_folder_is_accepted_when_that_is_said_to_be_meant(world: W
     assert (status, report["files_deleted"]) == (1, 0)
     status, report, _ = await world.single(RAG_ACCEPT_NEW_FOLDER="true")
     assert (status, report["files_deleted"]) == (0, 1)
+
+
+async def test_another_path_with_other_files_deletes_nothing_unless_that_is_meant(world: World) -> None:
+    """A wrong letter in RAG_WATCH_DIRECTORY, or a worker that is started elsewhere."""
+    for number in range(4):
+        world.write(f"{number}.md", f"Text {number}")
+    assert (await world.single())[0] == 0
+    elsewhere = world.folder.with_name("elsewhere")
+    shutil.copytree(world.folder, elsewhere)
+    (elsewhere / "3.md").unlink()
+    world.folder = elsewhere
+    status, report, _ = await world.single()
+    assert (status, report["files_deleted"]) == (0, 1), "most files are there: the same folder, mounted elsewhere"
+    world.folder = elsewhere.with_name("empty")
+    world.folder.mkdir()
+    for expected in ((1, 0), (1, 0)):
+        status, report, _ = await world.single()
+        assert (status, report["files_deleted"]) == expected
+    assert "RAG_ACCEPT_NEW_FOLDER" in await world.value("select error_message from public.rag_pipeline_state")
+    status, report, _ = await world.single(RAG_ACCEPT_NEW_FOLDER="true")
+    assert (status, report["files_deleted"]) == (0, 3)
 
 
 async def test_a_stopped_worker_finishes_what_it_does(world: World) -> None:

@@ -48,7 +48,16 @@ async def keys(source: LocalFiles) -> set[str]:
 
 
 async def test_everything_below_the_folder_is_listed_but_hidden_and_temporary_files(tmp_path: Path) -> None:
-    for name in ("a.md", "sub/deep/b.pdf"):
+    documents = {
+        "a.md",
+        "sub/deep/b.pdf",
+        "#1 Report.md",
+        "# Notes.md",
+        "archive.lock/c.md",
+        "Copy~/d.md",
+        "x.temp/e.md",
+    }
+    for name in documents:
         write(tmp_path / name)
     for name in (
         ".hidden",
@@ -57,13 +66,15 @@ async def test_everything_below_the_folder_is_listed_but_hidden_and_temporary_fi
         "c.crdownload",
         "d.TMP",
         "e.txt~",
+        "#draft.txt#",
+        "archive.lock/f.lock",
         "Thumbs.db",
         "lost+found/1234",
         ".git/config",
     ):
         write(tmp_path / name)
     async with folder_source(tmp_path) as source:
-        assert await keys(source) == {"a.md", "sub/deep/b.pdf"}
+        assert await keys(source) == documents
         fetched = await source.fetch("sub/deep/b.pdf")
     assert (fetched.name, fetched.mime_type, fetched.content) == ("b.pdf", "application/pdf", b"text")
 

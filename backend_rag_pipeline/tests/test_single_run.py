@@ -7,6 +7,7 @@ import os
 import pty
 import subprocess
 import sys
+import time
 
 from made_files import make_image
 from rag_support.embedding_server import vector_of
@@ -14,6 +15,19 @@ from rag_support.vision_service import VisionService
 from rag_support.world import SERVICE, World
 
 TEXT = "# Oranges\n\nOranges ripen in winter.\n\n# Apples\n\nApples ripen in autumn.\n"
+SLOW_DELETE = """
+do $$
+begin
+    create function public.dawdle() returns trigger language plpgsql as $body$
+    begin
+        perform pg_sleep(0.01);
+        return old;
+    end;
+    $body$;
+    create trigger dawdle before delete on public.document_metadata for each row execute function public.dawdle();
+end;
+$$
+"""
 
 
 async def test_a_folder_is_indexed_and_reported_in_one_json_line(world: World) -> None:
@@ -73,6 +87,33 @@ async def test_a_touched_file_is_looked_at_and_not_embedded_again(world: World) 
     assert (status, report["files_processed"]) == (0, 1)
     assert world.embeddings.documents() == []
     assert (await world.document("fruit.md"))["status"] == "indexed"
+
+
+async def test_other_content_of_the_same_size_and_time_is_read(world: World) -> None:
+    """rsync, unzip and cp keep the time of what they copy."""
+    path = world.write("price.md", "The price is 10 euro.")
+    await world.single()
+    before = path.stat().st_mtime_ns
+    path.write_text("The price is 99 euro.")
+    os.utime(path, ns=(before, before))
+    assert (await world.single())[0] == 0
+    assert await world.texts("price.md") == ["The price is 99 euro."]
+
+
+async def test_a_mark_of_an_earlier_version_is_completed_and_embeds_nothing(world: World) -> None:
+    path = world.write("fruit.md", TEXT)
+    await world.single()
+    world.embeddings.forget()
+    shorten = "update public.document_metadata set fingerprint = split_part(fingerprint, ';', 1)"
+    await world.fetch(shorten)
+    path.rename(world.folder / "pears.md")
+    report = (await world.single())[1]
+    assert (report["files_processed"], report["files_deleted"]) == (0, 0), "a rename, also by the old mark"
+    assert list(await world.documents()) == ["pears.md"]
+    await world.fetch(shorten)
+    for files in (1, 0):
+        assert (await world.single())[1]["files_processed"] == files
+    assert world.embeddings.documents() == []
 
 
 async def test_a_changed_file_loses_what_is_not_in_it_any_more(world: World) -> None:
@@ -179,19 +220,50 @@ async def test_a_missing_folder_is_a_configuration_error_and_deletes_nothing(wor
     status, report, _ = await world.single()
     assert (status, report["initialized"]) == (2, False)
     assert list(await world.documents()) == ["fruit.md"]
+    assert await world.value("select error_code from public.rag_pipeline_state") == "configuration"
 
 
-async def test_a_wrong_setting_ends_with_2_and_names_it(world: World) -> None:
+async def test_many_files_that_go_at_once_have_the_time_they_need(world: World) -> None:
+    paths = [world.write(f"{number}.txt", "") for number in range(150)]
+    assert (await world.single())[0] == 0
+    await world.fetch(SLOW_DELETE)
+    for path in paths:
+        path.unlink()
+    status, report, log = await world.single(DATABASE_STATEMENT_TIMEOUT_SECONDS="1")
+    assert (status, report["files_deleted"]) == (0, 150), log
+
+
+async def test_a_file_that_is_still_being_written_is_named_and_all_is_not_well(world: World) -> None:
+    # A time in the future stays young.
+    world.write("growing.md", TEXT, written_at=time.time() + 3600)
+    world.write("fruit.md", TEXT)
+    status, report, log = await world.single(RAG_SETTLE_SECONDS_MAX="0")
+    assert (status, report["files_processed"], report["errors"]) == (1, 1, 1)
+    assert "growing.md" in log
+    assert (await world.single())[0] == 0
+    assert set(await world.documents()) == {"fruit.md", "growing.md"}
+
+
+async def test_a_wrong_setting_ends_with_2_and_names_it_and_is_reported_in_one_json_line(world: World) -> None:
     status, report, log = await world.single(EMBEDDING_BATCH_SIZE="none")
-    assert (status, report) == (2, {})
+    assert status == 2
+    assert (report["errors"], report["initialized"], report["run_mode"]) == (1, False, "single")
+    assert (report["files_processed"], report["pipeline_type"]) == (0, "local")
     assert "EMBEDDING_BATCH_SIZE" in log
     assert "Traceback" not in log
+
+
+def test_a_wrong_setting_prints_nothing_where_it_was_to_run_on(world: World) -> None:
+    command = [sys.executable, "docker_entrypoint.py", "--mode", "continuous"]
+    environment = world.environment(EMBEDDING_BATCH_SIZE="none", RUN_MODE="single")
+    ended = subprocess.run(command, cwd=SERVICE, env=environment, capture_output=True, timeout=60, check=False)
+    assert (ended.returncode, ended.stdout) == (2, b"")
 
 
 async def test_a_wrong_tokenizer_file_ends_with_2_and_says_which_setting(world: World) -> None:
     for file in (world.write("tokenizer.json", "{}"), world.folder / "missing.json"):
         status, report, log = await world.single(EMBEDDING_TOKENIZER_FILE=str(file))
-        assert (status, report) == (2, {})
+        assert (status, report["errors"], report["initialized"]) == (2, 1, False)
         assert "EMBEDDING_TOKENIZER_FILE" in log
         assert "Traceback" not in log
 

@@ -5,6 +5,7 @@ import threading
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from pathlib import Path
 from uuid import UUID
 
 import pytest
@@ -98,6 +99,38 @@ async def test_an_upload_is_indexed_for_its_owner_alone(world: World) -> None:
     assert chunk["context"].startswith("My note")
     document = await world.document("note")
     assert (document["status"], document["title"]) == ("indexed", "My note")
+
+
+async def shown_error(world: World) -> str | None:
+    return await world.value("select error_code from public.rag_pipeline_state")
+
+
+async def test_a_folder_that_is_missing_at_start_is_shown_and_stops_no_upload(world: World) -> None:
+    owner = await world.database.add_user()
+    await upload(world, "note", owner)
+    world.folder.rmdir()
+    world.start_worker()
+    await world.until_status("note", "indexed")
+
+    async def is_shown() -> bool:
+        return await shown_error(world) == "configuration"
+
+    await world.until(is_shown, "the pipeline shows the error")
+    world.folder.mkdir()
+    world.write("fruit.md", "Oranges ripen in winter.")
+    await world.until_status("fruit.md", "indexed")
+    assert await shown_error(world) is None
+
+
+async def test_a_drive_that_nobody_gave_access_to_is_shown_and_stops_no_upload(world: World, tmp_path: Path) -> None:
+    owner = await world.database.add_user()
+    await upload(world, "note", owner)
+    drive = {"RAG_PIPELINE_TYPE": "google_drive", "GOOGLE_CREDENTIALS_DIRECTORY": str(tmp_path)}
+    status, report, _ = await world.single(**drive)
+    assert (status, report["initialized"]) == (2, False)
+    assert await shown_error(world) == "configuration"
+    world.start_worker(**drive)
+    await world.until_status("note", "indexed")
 
 
 async def test_an_upload_comes_before_a_bulk_sync(world: World) -> None:

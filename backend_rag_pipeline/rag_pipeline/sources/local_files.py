@@ -118,7 +118,8 @@ def _source_file(path: str, status: os.stat_result) -> SourceFile:
 
 
 def _mark(status: os.stat_result) -> str:
-    return f"{status.st_size}:{status.st_mtime_ns}"
+    # Who copies a file may keep its time (rsync, unzip, cp -p); nobody sets when the file itself was last changed.
+    return f"{status.st_size}:{status.st_mtime_ns};{status.st_ctime_ns}"
 
 
 def _is_settled(status: os.stat_result, first_seen: float) -> bool:

@@ -4,7 +4,7 @@ import os
 import re
 
 # What editors, browsers and office programs leave beside a document while it is being written.
-TEMPORARY_PREFIXES = (".", "~$", "~wrl", "#")
+TEMPORARY_PREFIXES = (".", "~$", "~wrl")
 TEMPORARY_SUFFIXES = (".part", ".partial", ".crdownload", ".download", ".tmp", ".temp", ".swp", ".swx", ".lock", "~")
 # The last three stand at the root of a disk, and nobody else may read them.
 SYSTEM_FILES = frozenset({"thumbs.db", "desktop.ini", "lost+found", "$recycle.bin", "system volume information"})
@@ -13,10 +13,13 @@ KEY_BYTES_MAX = 2_000
 _ESCAPED = re.compile(r"\\(?:x([0-9a-f]{2})|(\\))")
 
 
-def is_ignored(name: str) -> bool:
+def is_ignored(name: str, *, is_folder: bool) -> bool:
     """Whether a file or folder of this name is never read: hidden, temporary or the system's."""
     lower = name.lower()
-    return lower.startswith(TEMPORARY_PREFIXES) or lower.endswith(TEMPORARY_SUFFIXES) or lower in SYSTEM_FILES
+    if lower.startswith(TEMPORARY_PREFIXES) or lower in SYSTEM_FILES:
+        return True
+    # Folders are named by people: "archive.lock", "Copy~". Emacs saves unfinished work as "#name#".
+    return not is_folder and (lower.endswith(TEMPORARY_SUFFIXES) or (lower.startswith("#") and lower.endswith("#")))
 
 
 def is_too_long(key: str) -> bool:

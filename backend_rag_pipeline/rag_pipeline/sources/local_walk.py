@@ -56,8 +56,9 @@ class FolderWalk:
         try:
             with os.scandir(folder) as entries:
                 for entry in entries:
-                    if not is_ignored(entry.name):
-                        (folders if entry.is_dir(follow_symlinks=False) else others).append(entry.name)
+                    is_folder = entry.is_dir(follow_symlinks=False)
+                    if not is_ignored(entry.name, is_folder=is_folder):
+                        (folders if is_folder else others).append(entry.name)
         except OSError as error:
             self._note(path, error)
         return folders, others

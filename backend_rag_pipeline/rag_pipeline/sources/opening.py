@@ -3,14 +3,18 @@
 from pathlib import Path
 
 from rag_pipeline.settings import SERVICE_DIRECTORY, Settings
+from rag_pipeline.sources.late import LateSource
 from rag_pipeline.sources.local_files import LocalFiles
-from rag_pipeline.sources.source import Source
+from rag_pipeline.sources.source import Source, SourceError
 
 
 def open_source(settings: Settings) -> Source:
-    """Raises ConfigurationError or AuthenticationError; reads nothing yet."""
+    """Reads nothing yet. One that cannot be opened says so when it is asked for something, and tries again."""
     if settings.rag_pipeline_type == "google_drive":
-        return _google_drive(settings)
+        try:
+            return _google_drive(settings)
+        except SourceError:
+            return LateSource("google_drive", lambda: _google_drive(settings))
     return LocalFiles(
         find_folder(settings.rag_watch_directory),
         file_bytes_max=settings.rag_file_max_bytes,

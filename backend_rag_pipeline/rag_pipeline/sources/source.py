@@ -97,7 +97,7 @@ class SourceFile:
     size_bytes: int | None
     modified_at: datetime | None
     fingerprint: str
-    """Cheap mark that changes whenever the content may have changed."""
+    """Cheap mark that changes whenever the content may have changed. What follows a ';' changes with the key too."""
     url: str | None
     identity: str | None = None
     """What stays the same when the key changes: a file's inode, say. None where the key itself never changes."""

@@ -192,12 +192,56 @@ async def test_nothing_changed_costs_one_question(
     assert asked == ["/drive/v3/files/watched", "/drive/v3/changes"], "the check at start, and the log"
 
 
-async def test_a_refused_key_ends_with_3_and_a_wrong_folder_with_2(drive: RunningDrive, run_worker: RunWorker) -> None:
+async def shown_error(database: Database) -> tuple[str | None, str]:
+    async with database.connect() as connection:
+        row = await connection.fetchrow("select error_code, error_message from public.rag_pipeline_state")
+    return (None, "") if row is None else (row["error_code"], row["error_message"] or "")
+
+
+async def test_a_refused_key_ends_with_3_and_a_wrong_folder_with_2_and_both_are_shown(
+    drive: RunningDrive, database: Database, run_worker: RunWorker
+) -> None:
     await drive.control("POST", "/access", {"refuse": [SERVICE_ACCOUNT]})
     assert (await run_worker())[0] == 3
+    assert (await shown_error(database))[0] == "authentication"
     await drive.control("POST", "/access", {"allow": [SERVICE_ACCOUNT]})
     await drive.change("watched", readers=[])
     assert (await run_worker())[0] == 2
+    assert (await shown_error(database))[0] == "configuration"
+
+
+async def test_an_error_is_gone_with_its_cause_also_where_nothing_changed(
+    drive: RunningDrive, database: Database, run_worker: RunWorker
+) -> None:
+    await drive.add("file")
+    assert (await run_worker())[0] == 0
+    await drive.fault("server_error", times=1000, path="/drive/v3/changes")
+    assert (await run_worker())[0] == 1
+    assert (await shown_error(database))[0] == "source_unavailable"
+    await drive.control("DELETE", "/faults")
+    assert (await run_worker())[0] == 0
+    assert (await shown_error(database))[0] is None
+
+
+async def test_another_folder_that_lacks_most_files_deletes_nothing_unless_that_is_meant(
+    drive: RunningDrive, database: Database, run_worker: RunWorker
+) -> None:
+    await drive.folder("folder")
+    await drive.folder("deeper", "folder")
+    await drive.add("top")
+    for number in range(3):
+        await drive.add(f"deep-{number}", "deeper")
+    assert (await run_worker())[0] == 0
+    status, printed = await run_worker(RAG_WATCH_FOLDER_ID="folder")
+    assert (status, printed["files_deleted"]) == (0, 1), "most files are in it"
+    await drive.folder("typo")
+    for _ in range(2):
+        status, printed = await run_worker(RAG_WATCH_FOLDER_ID="typo")
+        assert (status, printed["files_deleted"]) == (1, 0)
+    code, message = await shown_error(database)
+    assert code == "source_unavailable" and "RAG_ACCEPT_NEW_FOLDER" in message
+    status, printed = await run_worker(RAG_WATCH_FOLDER_ID="typo", RAG_ACCEPT_NEW_FOLDER="true")
+    assert (status, printed["files_deleted"]) == (0, 3)
 
 
 async def _is_healthy(http: httpx.AsyncClient, address: str) -> bool:
