@@ -8,6 +8,7 @@ from deployer.docker import REPOSITORY, Docker, print_command
 from deployer.health import NOT_STARTED, ONE_SHOT, Watch, last_lines, read_containers
 from deployer.machine_checks import examine_docker, examine_machine, examine_neighbours
 from deployer.problems import Problem, report
+from deployer.public_names import examine_names
 from deployer.settings import SETTINGS
 from deployer.settings_checks import CREDENTIALS, examine_settings
 from deployer.target import DEFAULT_PROJECT, OWN_SERVICES, Target
@@ -36,6 +37,12 @@ def run_up(target: Target, *, is_rehearsal: bool) -> int:
     watch = Watch(target, docker, _services(target, docker))
     unwell = watch.wait(_seconds_max(target) if status == 0 else 0)
     if status == 0 and not unwell:
+        problems = examine_names(target, _seconds_max(target)) if target.kind == "cloud" else []
+        for problem in problems:
+            print(problem.lines(is_rehearsal=False), flush=True)
+        if any(problem.is_fatal for problem in problems):
+            print("\nthe containers are healthy and stay, but browsers do not reach all of them", flush=True)
+            return 1
         print("everything is healthy", flush=True)
         _print_next_steps(target)
         return 0

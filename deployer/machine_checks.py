@@ -12,6 +12,7 @@ from pathlib import Path
 
 from deployer.docker import REPOSITORY, Docker
 from deployer.problems import Problem
+from deployer.public_names import RECORD
 from deployer.target import OWN_SERVICES, Target
 
 COMPOSE_MIN = (2, 24)
@@ -106,10 +107,7 @@ def _names(target: Target) -> Iterator[Problem]:
     for setting in ("AGENT_API_HOSTNAME", "FRONTEND_HOSTNAME"):
         name = variables.get(setting, "")
         if name and not _resolves(name):
-            cure = (
-                "make an A (and AAAA) record that leads to this machine; Let's Encrypt asks there for the certificate"
-            )
-            yield Problem("names", f"{name} ({setting}) is unknown to DNS", cure)
+            yield Problem("names", f"{name} ({setting}) is unknown to DNS", RECORD)
     if "AGENT_API_HOSTNAME" in variables and variables["AGENT_API_HOSTNAME"] == variables.get("FRONTEND_HOSTNAME"):
         yield Problem("names", "AGENT_API_HOSTNAME and FRONTEND_HOSTNAME are the same", "give each a name of its own")
 

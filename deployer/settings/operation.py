@@ -117,8 +117,9 @@ CONTAINERS = Section(
         Setting("CADDY_GLOBAL_OPTIONS", (CADDY,), "", "Lines for the global options of the Caddyfile."),
         Setting(
             *("DEPLOY_HEALTH_SECONDS", (DEPLOY,), "300"),
-            "How long `deploy.py` waits for the containers to be healthy.",
+            "How long `deploy.py` waits for the containers to be healthy, and then for certificates of public names.",
         ),
+        Setting(*("DEPLOY_HTTPS_PORT", (DEPLOY,), "443"), "Where `deploy.py` then asks for them, as browsers will."),
         Setting("MIGRATE_CONNECT_SECONDS", (MIGRATE,), "120", "Until the database and its accounts are there."),
         Setting("MIGRATE_WAIT_SECONDS", (MIGRATE,), "600", "For another migration that is under way."),
         Setting("MIGRATE_LOCK_SECONDS", (MIGRATE,), "60", "For a table that somebody else holds."),
@@ -154,9 +155,7 @@ OWN_DATABASE = Section(
         Setting("AUTH_SMTP_PORT", (COMPOSE,), "587"),
         Setting("AUTH_SMTP_USER", (COMPOSE,)),
         Setting("AUTH_SMTP_PASSWORD", (COMPOSE,), is_secret=True),
-        Setting(
-            *("AUTH_SMTP_SENDER", (COMPOSE,)), text="Who they come from.", required="together with AUTH_SMTP_HOST"
-        ),
+        Setting(*("AUTH_SMTP_SENDER", (COMPOSE,)), text="Who they come from.", required="together with AUTH_SMTP_HOST"),
     ),
     "DATABASE_URL is then postgresql://postgres:POSTGRES_PASSWORD@database:5432/postgres.",
 )

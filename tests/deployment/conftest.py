@@ -3,7 +3,7 @@
 import os
 import shutil
 import subprocess
-from collections.abc import AsyncGenerator
+from collections.abc import AsyncGenerator, Generator
 from pathlib import Path
 
 import pytest
@@ -14,7 +14,9 @@ from agent_api_support.model_server import run_model_server
 from local_stack.paths import REPOSITORY
 from local_stack.postgres.cluster import Cluster
 from local_stack.postgres.testing import Database
+from tests.deployment.deploying import Operator
 from tests.deployment.proxy import Proxy, run_proxy
+from tests.deployment.public_names import PublicNames, run_public_names
 from tests.end_to_end.fleet import Fleet
 
 FRONTEND = REPOSITORY / "frontend"
@@ -58,3 +60,16 @@ async def proxy(
     """Caddy in front of two replicas, for tests that leave both running."""
     async with run_proxy(deployed_fleet, built_site, tmp_path_factory.mktemp("proxy")) as running:
         yield running
+
+
+@pytest.fixture
+def public_names(tmp_path: Path) -> Generator[PublicNames]:
+    """The public names of a site that works."""
+    with run_public_names(tmp_path) as names:
+        yield names
+
+
+@pytest.fixture
+def operator(tmp_path: Path, public_names: PublicNames) -> Operator:
+    """Somebody with a machine on which everything is well."""
+    return Operator(tmp_path, environment=public_names.environment)

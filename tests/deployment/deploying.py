@@ -24,9 +24,9 @@ COMPLETE = {
     "VITE_SUPABASE_ANON_KEY": "sb_publishable_value",
     "STRIPE_SECRET_KEY": "sk_test_s3cret",
     "STRIPE_WEBHOOK_SECRET": "whsec_s3cret",
-    # Addresses, so that no name has to be looked up.
+    # Names of this machine, so that none has to be looked up elsewhere.
     "AGENT_API_HOSTNAME": "127.0.0.1",
-    "FRONTEND_HOSTNAME": "127.0.0.2",
+    "FRONTEND_HOSTNAME": "localhost",
     "LETSENCRYPT_EMAIL": "operator@mail.example.com",
 }
 
@@ -76,6 +76,7 @@ class Operator:
     variables: dict[str, str] = field(default_factory=lambda: dict(COMPLETE))
     answers: dict[str, Any] = field(default_factory=dict[str, Any])
     has_docker: bool = True
+    environment: dict[str, str] = field(default_factory=dict[str, str])
 
     def __post_init__(self) -> None:
         self.answers = {
@@ -108,7 +109,7 @@ class Operator:
         clean = {name: value for name, value in os.environ.items() if name not in SETTINGS}
         # Without a Docker of its own, the machine's must not be found either.
         path = f"{tools}:/usr/bin:/bin" if self.has_docker else str(tools)
-        clean |= {"PATH": path, "EMBEDDED_ENV_FILE": str(file), **environment}
+        clean |= {"PATH": path, "EMBEDDED_ENV_FILE": str(file), **self.environment, **environment}
         command = [sys.executable, str(REPOSITORY / "deploy.py"), *arguments]
         ended = subprocess.run(command, env=clean, capture_output=True, text=True, timeout=RUN_SECONDS_MAX)
         made = [json.loads(line) for line in calls.read_text().splitlines()] if calls.exists() else []

@@ -24,11 +24,6 @@ FILES = ["-f", "docker-compose.yml", "-f", "docker-compose.caddy.yml"]
 OWN = ["migrate", "agent-api", "rag-pipeline", "frontend"]
 
 
-@pytest.fixture
-def operator(tmp_path: Path) -> Operator:
-    return Operator(tmp_path)
-
-
 def compose(operator: Operator, *arguments: str, project: str = "dynamous-agent") -> list[str]:
     return ["compose", "-p", project, "--env-file", str(operator.folder / ".env"), *arguments]
 
@@ -41,7 +36,7 @@ def test_cloud_starts_everything_behind_caddy_and_waits_until_it_is_well(operato
     assert ended.changes == [compose(operator, *FILES, "up", "-d", "--build")]
     assert sum("ps" in call and "json" in call for call in ended.calls) == 4
     assert "everything is healthy" in ended.output
-    assert "https://127.0.0.2" in ended.output
+    assert "https://localhost" in ended.output
 
 
 def test_an_upgrade_builds_and_migrates_before_anything_that_runs_is_touched(operator: Operator) -> None:
