@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from typing import Any
 from uuid import UUID
 
+import pytest
 import pytest_asyncio
 from agent_api_support.chat import ASK, Person, new_id
 from agent_api_support.chat_world import ChatWorld
@@ -236,6 +237,19 @@ async def test_what_cannot_be_searched_yet_is_listed_with_its_state(reading: Rea
     }
     assert listed["total"] == len(listed["documents"])
     assert read == {**by_id[waiting["id"]], "page": 1, "pages": 1, "text": ""}
+
+
+@pytest.mark.parametrize("status", ["pending", "indexing", "failed"])
+async def test_a_document_that_is_indexed_anew_is_not_called_unsearchable(reading: Reading, status: str) -> None:
+    person, reader = await reading.person()
+    document_id, _ = await reading.contract(reader)
+    await reading.library.execute("update public.document_metadata set status = $2 where id = $1", document_id, status)
+    reading.world.model.say(f"list {status}", [Tool("list_documents", "{}"), search("notice period")], ["Done."])
+    await person.ask(f"list {status}")
+    listed, found = told(reading.world)
+    (document,) = [each for each in listed["documents"] if each["document_id"] == document_id]
+    assert document["state"].endswith("its text of before can be searched")
+    assert document_id in {each["document_id"] for each in found["passages"]}
 
 
 async def test_a_document_is_read_without_what_its_chunks_share(reading: Reading) -> None:

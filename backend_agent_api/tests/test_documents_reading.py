@@ -306,6 +306,10 @@ async def test_the_summary_counts_what_the_caller_may_read(library: Library) -> 
     assert after["counts"]["indexed"] == before["counts"]["indexed"] + 1
     assert after["counts"]["pending"] == before["counts"]["pending"] + 1
     assert after["chunk_count"] == before["chunk_count"] + 2
+    assert after["searchable_count"] == before["searchable_count"] + 1
+    # While it is indexed anew it stays searchable as it was.
+    await library.execute("update public.document_metadata set status = 'pending' where id = $1", document["id"])
+    assert (await reader.get("/summary")).json()["searchable_count"] == after["searchable_count"]
     assert after["last_sync_at"] == "2026-01-02T03:04:05Z"
     assert after["pipelines"] == []
     assert after["limits"]["file_max_bytes"] == 20 * 1024 * 1024

@@ -1,4 +1,7 @@
-"""What a person reads about a document that could not be indexed. Texts of exceptions never get here."""
+"""What a person reads about a document that could not be indexed. Texts of exceptions never get here.
+
+Whether it is tried again depends on more than the reason, so whoever shows a document says that.
+"""
 
 MESSAGES = {
     "gone": "The file is not there any more.",
@@ -9,15 +12,15 @@ MESSAGES = {
     "forbidden": "Its owner does not allow this file to be downloaded.",
     "harmful": "Google marks this file as malware or spam, so it is not downloaded.",
     "unsupported_type": "This kind of file holds no text that could be indexed.",
-    "not_stable": "The file keeps changing while it is read. It is tried again.",
-    "source_unavailable": "The place the file comes from cannot be reached. It is tried again.",
+    "not_stable": "The file keeps changing while it is read.",
+    "source_unavailable": "The place the file comes from cannot be reached.",
     "authentication": "The place the file comes from refuses our access. An operator has to renew it.",
-    "storage_unavailable": "The storage of uploaded files cannot be reached. It is tried again.",
-    "embedding_unavailable": "The embedding model does not answer. It is tried again.",
+    "storage_unavailable": "The storage of uploaded files cannot be reached.",
+    "embedding_unavailable": "The embedding model does not answer.",
     "embedding_refused": "The embedding model does not accept this text, or its answer cannot be used.",
     "no_source": "Nothing is known about where this file came from. Please upload it again.",
     "interrupted": "Indexing this file ended without a result several times, as if it brought its worker down.",
-    "internal": "Indexing failed for a reason of ours. It is tried again.",
+    "internal": "Indexing failed for a reason of ours.",
 }
 UNKNOWN = "The file could not be indexed."
 

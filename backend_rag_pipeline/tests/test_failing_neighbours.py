@@ -6,6 +6,8 @@ from rag_support.embedding_server import Fault, FaultKind
 from rag_support.vision_service import VisionService
 from rag_support.world import World
 
+from rag_pipeline.messages import MESSAGES
+
 TEXT = "Oranges ripen in winter."
 REFUSE_LONG_TEXTS = """
 do $$
@@ -22,6 +24,11 @@ begin
 end;
 $$
 """
+
+
+def test_no_reason_promises_another_attempt() -> None:
+    """Every one of them also stands beside a document that is left alone."""
+    assert [code for code, message in MESSAGES.items() if "tried again" in message] == []
 
 
 async def test_while_the_model_is_away_documents_wait_and_none_is_given_up(world: World) -> None:

@@ -51,7 +51,8 @@ async def list_documents(
     """Shared documents and the person's own, newest first, and how many there are in all."""
     rows = await connection.fetch(
         """
-        select id, coalesce(title, file_name) as title, status, error_message, count(*) over () as total
+        select id, coalesce(title, file_name) as title, status, error_message, chunk_count,
+            count(*) over () as total
         from public.document_metadata
         where (owner_id is null or owner_id = $1)
           and ($2::text is null or strpos(lower(concat_ws(chr(10), title, file_name)), lower($2)) > 0)
@@ -67,7 +68,7 @@ async def find_document(connection: Connection, *, user_id: UUID, document_id: s
     """A document that the person may read."""
     row = await connection.fetchrow(
         """
-        select id, coalesce(title, file_name) as title, status, error_message
+        select id, coalesce(title, file_name) as title, status, error_message, chunk_count
         from public.document_metadata
         where id = $2 and (owner_id is null or owner_id = $1)
         """,

@@ -25,6 +25,11 @@ STATES = {
     "failed": "could not be indexed",
     "not_indexed": "is not indexed",
 }
+STATES_WITH_TEXT = {
+    "pending": "waits to be indexed anew; its text of before can be searched",
+    "indexing": "is being indexed anew; its text of before can be searched",
+    "failed": "could not be indexed anew; its text of before can be searched",
+}
 
 
 def _line(text: str | None) -> str | None:
@@ -75,8 +80,10 @@ async def _require_document(deps: AgentDependencies, document_id: str) -> querie
 
 
 def _document(row: queries.Row) -> dict[str, Any]:
-    told = {"document_id": row["id"], "title": row["title"] or UNTITLED, "state": STATES[row["status"]]}
-    if row["status"] in ("failed", "not_indexed") and row["error_message"]:
+    status = row["status"]
+    state = STATES_WITH_TEXT.get(status, STATES[status]) if row["chunk_count"] else STATES[status]
+    told = {"document_id": row["id"], "title": row["title"] or UNTITLED, "state": state}
+    if status in ("failed", "not_indexed") and row["error_message"]:
         told["reason"] = row["error_message"]
     return told
 

@@ -77,10 +77,14 @@ async def lock_document(connection: Connection, *, document_id: str) -> None:
 
 
 async def count_by_status(connection: Connection, *, user_id: UUID) -> list[asyncpg.Record]:
-    """(status, documents, chunks) over what the person may read."""
+    """(status, documents, searchable, chunks) over what the person may read.
+
+    A document keeps its chunks until its next text is stored, whatever its status says meanwhile.
+    """
     return await connection.fetch(
         """
-        select m.status, count(*) as documents, coalesce(sum(m.chunk_count), 0)::bigint as chunks
+        select m.status, count(*) as documents,
+            count(*) filter (where m.status = 'indexed' or m.chunk_count > 0) as searchable, coalesce(sum(m.chunk_count), 0)::bigint as chunks
         from public.document_metadata as m
         where m.owner_id is null or m.owner_id = $1
         group by m.status

@@ -68,6 +68,7 @@ DOCUMENT_EXAMPLE: dict[str, Any] = {
 PENDING_EXAMPLE = {**DOCUMENT_EXAMPLE, "status": "pending", "chunk_count": 0, "page_count": None, "indexed_at": None}
 SUMMARY_EXAMPLE: dict[str, Any] = {
     "counts": {"pending": 1, "indexing": 0, "indexed": 41, "failed": 1, "not_indexed": 2},
+    "searchable_count": 41,
     "chunk_count": 1204,
     "last_sync_at": "2026-11-21T10:15:00Z",
     "pipelines": [],

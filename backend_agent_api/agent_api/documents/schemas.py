@@ -109,6 +109,7 @@ class DocumentSummary(BaseModel):
     """Of all documents that the caller may read."""
 
     counts: DocumentCounts
+    searchable_count: int = Field(description="Indexed, or with the text of before while it is indexed anew.")
     chunk_count: int
     last_sync_at: datetime | None
     pipelines: list[PipelineRead] = Field(description="For administrators; empty for others.")

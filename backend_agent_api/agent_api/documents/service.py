@@ -85,6 +85,7 @@ async def get_summary(connection: Connection, *, user_id: UUID, limits: Limits) 
     usage = await queries.usage_of(connection, user_id=user_id)
     return DocumentSummary(
         counts=DocumentCounts(**{name: counted.get(name, 0) for name in DocumentCounts.model_fields}),
+        searchable_count=sum(row["searchable"] for row in states),
         chunk_count=sum(row["chunks"] for row in states),
         last_sync_at=max((row["last_run"] for row in pipelines if row["last_run"]), default=None),
         pipelines=[PipelineRead.model_validate(dict(row)) for row in pipelines] if viewer.is_admin else [],

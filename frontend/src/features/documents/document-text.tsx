@@ -2,7 +2,7 @@ import { Markdown } from "@/components/markdown/markdown"
 import { Button } from "@/components/ui/button"
 import { Notice } from "@/components/ui/notice"
 import { Waiting } from "@/components/ui/spinner"
-import { isPlainText } from "@/features/documents/document-words"
+import { isPlainText, noTextWords } from "@/features/documents/document-words"
 import { contentQuery } from "@/lib/api/documents"
 import type { Document } from "@/lib/api/types"
 import { keepPreviousData, useQuery } from "@tanstack/react-query"
@@ -49,7 +49,7 @@ export function DocumentText({ document, page, onPage }: DocumentTextProps) {
   }
   const { text, pages, page: shown } = query.data
   if (text.trim() === "") {
-    return <p className="py-6 text-ink-soft">{document.status === "indexed" ? "There is no text in this document." : "Its text is not there yet."}</p>
+    return <p className="py-6 text-ink-soft">{noTextWords(document.status)}</p>
   }
   return (
     <>

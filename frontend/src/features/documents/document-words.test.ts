@@ -1,4 +1,4 @@
-import { adviceFor, count, deletionWords, isPlainText, kindOf } from "@/features/documents/document-words"
+import { adviceFor, count, deletionWords, isPlainText, kindOf, noTextWords } from "@/features/documents/document-words"
 import { expect, test } from "vitest"
 
 const failed = (code: string, source: "upload" | "local" = "upload", isQuarantined = false) => ({
@@ -14,8 +14,14 @@ test("what can be done depends on who holds the file", () => {
 
 test("an unknown fault is tried again, until it is given up", () => {
   expect(adviceFor(failed("embedding_unavailable"))).toBe("It is tried again by itself.")
-  expect(adviceFor(failed("constructor", "upload", true))).toBe("It failed several times and is left alone until it changes.")
+  expect(adviceFor(failed("constructor", "upload", true))).toBe("It is not tried again until it changes.")
   expect(adviceFor({ error: null, source: "upload", is_quarantined: false })).toBeNull()
+})
+
+test("text is only promised of a document that is still to be read", () => {
+  expect(noTextWords("pending")).toBe(noTextWords("indexing"))
+  expect(noTextWords("failed")).not.toMatch(/yet/)
+  expect(noTextWords("not_indexed")).not.toMatch(/yet/)
 })
 
 test("nothing is said of an uploaded file where there is none", () => {

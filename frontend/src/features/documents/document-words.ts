@@ -25,7 +25,7 @@ const advice: Partial<Record<string, Advice>> = {
   too_large: { upload: "Split it and upload the parts.", synced: "Split it; the parts are then read by themselves." },
   too_many_pages: { upload: "Split it and upload the parts.", synced: "Split it; the parts are then read by themselves." },
   archive_too_large: { upload: "Save it anew without embedded files, then upload it again.", synced: "Save it anew without embedded files." },
-  timed_out: { upload: "Try again; if that does not help, split it.", synced: "It is tried once more by itself; splitting it may help." },
+  timed_out: { upload: "Try again; if that does not help, split it.", synced: "Splitting it may help." },
   crashed: { upload: "Try again; if that does not help, save it in another format.", synced: "Saving it in another format may help." },
   needs_vision: { upload: "Upload a version whose text can be selected.", synced: "A version whose text can be selected would be read." },
 }
@@ -36,7 +36,13 @@ export function adviceFor(document: Pick<Document, "error" | "source" | "is_quar
   const known = Object.hasOwn(advice, code) ? advice[code] : undefined
   if (known) return document.source === "upload" ? known.upload : known.synced
   if (document.error === null) return null
-  return document.is_quarantined ? "It failed several times and is left alone until it changes." : "It is tried again by itself."
+  return document.is_quarantined ? "It is not tried again until it changes." : "It is tried again by itself."
+}
+
+/** What stands where a document has no text to show. */
+export function noTextWords(status: DocumentStatus): string {
+  if (status === "indexed") return "There is no text in this document."
+  return status === "pending" || status === "indexing" ? "Its text is not there yet." : "No text was read out of this document."
 }
 
 /** What deleting takes away. What was not uploaded is offered only where no folder or Drive keeps it any more. */

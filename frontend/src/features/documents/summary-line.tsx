@@ -1,18 +1,7 @@
 import { count } from "@/features/documents/document-words"
+import { figuresOf } from "@/features/documents/summary-figures"
 import type { DocumentSummary } from "@/lib/api/types"
 import { formatBytes } from "@/lib/bytes"
-import { formatAgo } from "@/lib/dates"
-
-function figuresOf({ counts, chunk_count: passages, last_sync_at: lastSync }: DocumentSummary): string[] {
-  const working = counts.pending + counts.indexing
-  return [
-    `${count(counts.indexed, "document")} ready`,
-    count(passages, "passage"),
-    ...(working === 0 ? [] : [`${working.toLocaleString("en")} on the way`]),
-    ...(counts.failed === 0 ? [] : [`${counts.failed.toLocaleString("en")} failed`]),
-    ...(lastSync === null ? [] : [`last synced ${formatAgo(lastSync)}`]),
-  ]
-}
 
 /** How much is there, and how much of one's own room is taken. */
 export function SummaryLine({ summary }: { summary: DocumentSummary }) {

@@ -978,6 +978,11 @@ export interface components {
          */
         DocumentSummary: {
             counts: components["schemas"]["DocumentCounts"];
+            /**
+             * Searchable Count
+             * @description Indexed, or with the text of before while it is indexed anew.
+             */
+            searchable_count: number;
             /** Chunk Count */
             chunk_count: number;
             /** Last Sync At */
@@ -3488,6 +3493,7 @@ export interface operations {
                      *         "failed": 1,
                      *         "not_indexed": 2
                      *       },
+                     *       "searchable_count": 41,
                      *       "chunk_count": 1204,
                      *       "last_sync_at": "2026-11-21T10:15:00Z",
                      *       "pipelines": [],
