@@ -1,4 +1,8 @@
-"""A Dockerfile's build steps, done in a clean folder with the files its build would see."""
+"""A Dockerfile's build steps, done in a clean folder with the files its build would see.
+
+Left to the workflow, which builds every image: pip itself, the image's own Python, and what the last stages RUN as root
+(apt-get, useradd, setcap, rm). What that Python needs of the locked files is installed for both processors, not run.
+"""
 
 import os
 import re
@@ -19,6 +23,7 @@ UV = TOOLS.bin / "uv"
 class Stage:
     """One FROM and what follows it: (instruction, arguments)."""
 
+    base: str
     name: str
     steps: list[tuple[str, str]] = field(default_factory=list[tuple[str, str]])
 
@@ -30,8 +35,8 @@ def parse(dockerfile: Path) -> list[Stage]:
     for line in filter(None, map(str.strip, text.splitlines())):
         instruction, arguments = line.split(maxsplit=1)
         if instruction == "FROM":
-            *_, name = arguments.split()
-            stages.append(Stage(name))
+            base, *_, name = (arguments, *arguments.split())
+            stages.append(Stage(base.split()[0], name))
         elif stages:
             stages[-1].steps.append((instruction, arguments))
     return stages

@@ -1,5 +1,7 @@
 """The Dockerfiles: linted, and their steps done in clean folders, so that the lock files are seen to suffice."""
 
+import re
+import shutil
 import subprocess
 import sys
 from pathlib import Path
@@ -7,9 +9,11 @@ from pathlib import Path
 import pytest
 
 from local_stack.paths import REPOSITORY
-from tests.deployment.images import Replay, context_files, parse
+from tests.deployment.images import UV, Replay, context_files, parse
 
 DOCKERFILES = sorted(REPOSITORY.glob("*/Dockerfile"))
+# Of Debian's releases: which prebuilt files can run there.
+GLIBC = {"bookworm": "2_36", "trixie": "2_41"}
 HADOLINT = Path(sys.executable).with_name("hadolint")
 
 
@@ -74,6 +78,46 @@ def test_a_services_lock_file_is_all_it_needs(folder: str, module: str, tmp_path
         text=True,
     )
     assert Path(printed.strip()).is_relative_to(tmp_path), "the copied service, not the repository's"
+
+
+@pytest.mark.parametrize("processor", ["x86_64", "aarch64"])
+@pytest.mark.parametrize("folder", ["backend_agent_api", "backend_rag_pipeline"])
+def test_a_lock_file_holds_what_the_images_python_needs(folder: str, processor: str, tmp_path: Path) -> None:
+    context = REPOSITORY / folder
+    build, final = parse(context / "Dockerfile")
+    assert build.base == final.base, "an environment runs under the Python that made it"
+    image = re.fullmatch(r"python:(\d\.\d+)-slim-(\w+)", final.base)
+    assert image is not None, final.base
+    python, debian = image.groups()
+    # Other files than this machine's Python takes: each is fetched, and held against its locked hash.
+    installed = install_for(python, f"{processor}-manylinux_{GLIBC[debian]}", context / "requirements.txt", tmp_path)
+    assert installed.returncode == 0, installed.stderr
+    compiled = {path.name for path in tmp_path.glob("**/*.so") if ".cpython-3" in path.name}
+    assert compiled
+    assert all(f".cpython-{python.replace('.', '')}-{processor}-" in name for name in compiled)
+    shutil.rmtree(tmp_path)
+
+
+def test_a_file_whose_hash_is_not_locked_is_not_installed(tmp_path: Path) -> None:
+    requirements = tmp_path / "requirements.txt"
+    locked = (REPOSITORY / "backend_agent_api" / "requirements.txt").read_text(encoding="utf-8")
+    (version,) = re.findall(r"(?m)^asyncpg==\S+", locked)
+    requirements.write_text(f"{version} --hash=sha256:{'0' * 64}\n")
+    installed = install_for("3.12", "x86_64-manylinux_2_36", requirements, tmp_path / "installed")
+    assert installed.returncode != 0
+    assert "Hash mismatch" in installed.stderr
+
+
+def install_for(python: str, platform: str, requirements: Path, target: Path) -> subprocess.CompletedProcess[str]:
+    """With the options of the Dockerfiles, for another Python and another processor than this one's."""
+    locked = ("--require-hashes", "--only-binary", ":all:", "--requirement", requirements)
+    elsewhere = ("--target", target, "--python-version", python, "--python-platform", platform)
+    return subprocess.run(
+        [UV, "pip", "install", "--python", sys.executable, *locked, *elsewhere],
+        capture_output=True,
+        text=True,
+        check=False,
+    )
 
 
 def test_the_sites_lock_file_is_all_it_needs(tmp_path: Path) -> None:
