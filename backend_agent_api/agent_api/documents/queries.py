@@ -84,7 +84,8 @@ async def count_by_status(connection: Connection, *, user_id: UUID) -> list[asyn
     return await connection.fetch(
         """
         select m.status, count(*) as documents,
-            count(*) filter (where m.status = 'indexed' or m.chunk_count > 0) as searchable, coalesce(sum(m.chunk_count), 0)::bigint as chunks
+            count(*) filter (where m.status = 'indexed' or m.chunk_count > 0) as searchable,
+            coalesce(sum(m.chunk_count), 0)::bigint as chunks
         from public.document_metadata as m
         where m.owner_id is null or m.owner_id = $1
         group by m.status
