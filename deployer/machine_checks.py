@@ -23,7 +23,7 @@ GIB = 1024**3
 PROBE_SECONDS = 0.5
 # What is mounted into containers or copied into images with its rights; none of it holds a secret.
 FOR_CONTAINERS = (
-    *("Caddyfile", "sql", "backend_agent_api/agent_api", "backend_rag_pipeline/docker_entrypoint.py"),
+    *("Caddyfile", "sql", "scripts", "backend_agent_api/agent_api", "backend_rag_pipeline/docker_entrypoint.py"),
     *("backend_rag_pipeline/rag_pipeline", "frontend/Caddyfile", "frontend/config.js.template", "frontend/public"),
     *("local_stack/postgres/bootstrap.sql", "deploy/compose/database-roles.sh"),
 )
