@@ -49,6 +49,35 @@ async def test_a_folder_that_may_not_be_read_keeps_its_documents_and_stops_no_ot
     assert await shown_error(world) == ""
 
 
+async def test_what_cannot_be_read_is_shown_for_as_long_as_it_cannot(world: World) -> None:
+    if AS_ANYBODY and shutil.which(AS_ANYBODY[0]) is None:
+        pytest.skip("root cannot give its rights away here")
+    world.write("fruit.md", "Oranges ripen in winter.")
+    closed = world.write("closed/pears.md", "Pears ripen in summer.").parent
+    closed.chmod(0o000)
+    worker = world.start_worker(command=AS_ANYBODY)
+
+    async def is_shown() -> bool:
+        return "closed" in await shown_error(world)
+
+    async def looked_again() -> bool:
+        query = "select last_run > error_at + interval '0.5 s' from public.rag_pipeline_state"
+        return bool(await world.value(query))
+
+    try:
+        await world.until_status("fruit.md", "indexed")
+        await world.until(is_shown, "the pipeline names the folder")
+        error_at = await world.value("select error_at from public.rag_pipeline_state")
+        await world.until(looked_again, "later looks found the same")
+        assert await is_shown()
+        assert await world.value("select error_at from public.rag_pipeline_state") == error_at
+    finally:
+        closed.chmod(0o700)
+    await world.until_status("closed/pears.md", "indexed")
+    assert await shown_error(world) == ""
+    world.kill(worker)
+
+
 async def indexed(world: World) -> set[str]:
     return {key for key, document in (await world.documents()).items() if document["status"] == "indexed"}
 

@@ -14,6 +14,7 @@ from cryptography.hazmat.primitives.asymmetric import rsa
 
 from local_stack.google_drive.tests.running import OWNER, SERVICE_ACCOUNT, RunningDrive
 from rag_pipeline.sources.google_drive.source import GoogleDriveOptions, GoogleDriveSource
+from rag_pipeline.sources.late import LateSource
 from rag_pipeline.sources.source import AuthenticationError, ConfigurationError, SourceUnavailable
 
 from .conftest import MakeSource
@@ -34,6 +35,20 @@ async def test_credentials_lie_in_a_file(
     content = drive.service_account_json() if name == "credentials.json" else await drive.oauth_json()
     (tmp_path / name).write_text(content)
     await make_source(credentials_json="", credentials_directory=tmp_path).check()
+
+
+async def test_credentials_that_come_later_are_found_and_no_document_is_to_blame_meanwhile(
+    drive: RunningDrive, make_source: MakeSource, tmp_path: Path
+) -> None:
+    await drive.add("file")
+    source = LateSource("google_drive", lambda: make_source(credentials_json="", credentials_directory=tmp_path))
+    with pytest.raises(ConfigurationError, match="needs credentials"):
+        await source.check()
+    with pytest.raises(SourceUnavailable):
+        await source.fetch("file")
+    (tmp_path / "credentials.json").write_text(drive.service_account_json())
+    await source.check()
+    assert (await source.fetch("file")).content == b"the text of file"
 
 
 async def test_an_address_copied_from_the_browser_names_the_folder(

@@ -7,7 +7,7 @@ import signal
 import subprocess
 import sys
 import time
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -85,11 +85,11 @@ class World:
     async def single(self, **overrides: str) -> tuple[int, dict[str, Any], str]:
         return await asyncio.to_thread(self.run_single, **overrides)
 
-    def start_worker(self, **overrides: str) -> subprocess.Popen[bytes]:
-        """A continuous worker, as a process group of its own."""
+    def start_worker(self, *, command: Sequence[str] = (), **overrides: str) -> subprocess.Popen[bytes]:
+        """A continuous worker, as a process group of its own; `command` starts it."""
         with (self.logs / f"worker-{len(self._workers)}.log").open("ab") as log:
             worker = subprocess.Popen(
-                [sys.executable, "docker_entrypoint.py", "--mode", "continuous"],
+                [*command, sys.executable, "docker_entrypoint.py", "--mode", "continuous"],
                 cwd=SERVICE,
                 env=self.environment(**overrides),
                 stdin=subprocess.DEVNULL,
