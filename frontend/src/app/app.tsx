@@ -21,11 +21,19 @@ const queryClient = new QueryClient({
   },
 })
 
-// Nothing of one person's may be shown to the next one.
+let uploader: string | null = null
+
+// Nothing of one person's may be shown to the next one; who signs in again after an expiry finds what was not sent.
 subscribeToSession(() => {
-  if (getSessionState().status !== "signed-out") return
-  queryClient.clear()
-  uploads.clear()
+  const session = getSessionState()
+  if (session.status === "signed-in") {
+    if (uploader !== session.userId) uploads.clear()
+    uploader = session.userId
+  } else if (session.status === "signed-out") {
+    queryClient.clear()
+    if (session.why === "expired") uploads.interrupt()
+    else uploads.clear()
+  }
 })
 
 export function App() {

@@ -2,7 +2,7 @@ import { IconButton } from "@/components/ui/button"
 import { cn } from "@/lib/cn"
 import { X } from "lucide-react"
 import { AlertDialog as RadixAlert, Dialog as RadixDialog } from "radix-ui"
-import type { ReactNode } from "react"
+import { useState, type ReactNode } from "react"
 
 const OVERLAY = "fixed inset-0 z-40 bg-black/35 animate-fade dark:bg-black/55"
 const PANEL =
@@ -40,13 +40,29 @@ export function Dialog({ isOpen, onOpenChange, title, description, children }: D
 
 type ConfirmDialogProps = Omit<DialogProps, "children"> & { actions: ReactNode; description: string; children?: ReactNode }
 
+/** What has the focus, or the button of the menu it is in: the menu is gone by the time the focus comes back. */
+function opener(): Element | null {
+  const focused = document.activeElement
+  const button = focused?.closest("[role=menu]")?.getAttribute("aria-labelledby")
+  return button ? document.getElementById(button) : focused
+}
+
 /** Asks before something that cannot be taken back. The first focus is on the way out. */
 export function ConfirmDialog({ isOpen, onOpenChange, title, description, actions, children }: ConfirmDialogProps) {
+  const [openedBy] = useState(opener)
   return (
     <RadixAlert.Root open={isOpen} onOpenChange={onOpenChange}>
       <RadixAlert.Portal>
         <RadixAlert.Overlay className={OVERLAY} />
-        <RadixAlert.Content className={PANEL}>
+        <RadixAlert.Content
+          className={PANEL}
+          onCloseAutoFocus={(event) => {
+            event.preventDefault()
+            // What was asked about may be gone with its button; reading goes on in what was beside it.
+            const next = openedBy?.isConnected ? openedBy : document.getElementById("main")
+            if (next instanceof HTMLElement) next.focus()
+          }}
+        >
           <RadixAlert.Title className="font-serif text-xl font-semibold">{title}</RadixAlert.Title>
           <RadixAlert.Description className="mt-2 text-ink-soft">{description}</RadixAlert.Description>
           {children}

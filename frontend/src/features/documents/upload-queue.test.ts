@@ -57,6 +57,21 @@ test("what is taken off the list is stopped, and the next one begins", async () 
   expect(calls).toHaveLength(3)
 })
 
+test("what a session's end left unsent stays listed and can be sent again; what had arrived stays", async () => {
+  const { queue, calls, call, states } = startQueue()
+  queue.add(files("a.md", "b.md", "c.md", "d.md"), null, false)
+  call(0).answer()
+  await settled()
+  queue.interrupt()
+  await settled()
+  expect(states()).toEqual(["done", "failed", "failed", "failed"])
+  expect(calls[1]?.options.signal.aborted).toBe(true)
+  expect(calls).toHaveLength(3)
+  expect(queue.snapshot()[3]).toMatchObject({ canRetry: true, words: "Your session ended before this file had arrived." })
+  queue.retry(queue.snapshot()[3]?.id ?? 0)
+  expect(states()).toEqual(["done", "failed", "failed", "sending"])
+})
+
 test("a lost connection can be tried again; what is refused for good cannot", async () => {
   const { queue, call, states } = startQueue()
   queue.add(files("a.md", "b.md"), null, false)

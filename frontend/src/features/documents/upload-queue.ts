@@ -77,8 +77,19 @@ export class UploadQueue {
     this.publish(this.uploads.filter(({ state }) => state !== "done"))
   }
 
+  /** Nothing more can be sent until the person is back; then each may be tried again. */
+  interrupt(): void {
+    const words = "Your session ended before this file had arrived."
+    this.publish(this.uploads.map((upload) => (isUnsettled(upload) ? { ...upload, state: "failed", words, canRetry: true } : upload)))
+    this.abort()
+  }
+
   clear(): void {
     this.publish([])
+    this.abort()
+  }
+
+  private abort(): void {
     for (const controller of this.running.values()) controller.abort()
   }
 
