@@ -9,6 +9,7 @@ resource "google_compute_managed_ssl_certificate" "public" {
   managed {
     domains = [var.site_hostname, var.api_hostname]
   }
+  depends_on = [google_project_service.needed]
 }
 
 resource "google_compute_region_network_endpoint_group" "api" {
@@ -83,6 +84,7 @@ resource "google_compute_url_map" "to_https" {
     redirect_response_code = "MOVED_PERMANENTLY_DEFAULT"
     strip_query            = false
   }
+  depends_on = [google_project_service.needed]
 }
 
 resource "google_compute_target_http_proxy" "to_https" {

@@ -1,8 +1,8 @@
 # Only with create_database: Postgres with pgvector, reached by a private address. bootstrap.sql prepares it (README). Its
 # password is set by hand, so that it does not stand in Terraform's state.
-data "google_compute_network" "database" {
-  count = var.create_database ? 1 : 0
-  name  = var.network
+locals {
+  # By its name: looked up, it would be unknown as long as an API is still to be switched on, and the address made anew.
+  database_network = "projects/${var.project}/global/networks/${var.network}"
 }
 
 resource "google_compute_global_address" "database" {
@@ -11,12 +11,13 @@ resource "google_compute_global_address" "database" {
   purpose       = "VPC_PEERING"
   address_type  = "INTERNAL"
   prefix_length = 20
-  network       = data.google_compute_network.database[0].id
+  network       = local.database_network
+  depends_on    = [google_project_service.needed]
 }
 
 resource "google_service_networking_connection" "database" {
   count                   = var.create_database ? 1 : 0
-  network                 = data.google_compute_network.database[0].id
+  network                 = local.database_network
   service                 = "servicenetworking.googleapis.com"
   reserved_peering_ranges = [google_compute_global_address.database[0].name]
 }
@@ -35,7 +36,7 @@ resource "google_sql_database_instance" "main" {
     disk_autoresize   = true
     ip_configuration {
       ipv4_enabled    = false
-      private_network = data.google_compute_network.database[0].id
+      private_network = local.database_network
       ssl_mode        = "ENCRYPTED_ONLY"
     }
     backup_configuration {

@@ -1,9 +1,11 @@
-# What Google must have switched on.
+# What Google must have switched on. Whatever is made waits for it; an API that was only just switched on may refuse for a
+# minute more. Terraform itself needs two before it can switch on others (README, step 1).
 resource "google_project_service" "needed" {
   for_each = toset([
     "artifactregistry.googleapis.com",
     "cloudscheduler.googleapis.com",
     "compute.googleapis.com",
+    "iam.googleapis.com",
     "run.googleapis.com",
     "secretmanager.googleapis.com",
     "servicenetworking.googleapis.com",
@@ -50,19 +52,23 @@ locals {
 resource "google_service_account" "api" {
   account_id   = "agent-api"
   display_name = "Agent API"
+  depends_on   = [google_project_service.needed]
 }
 
 resource "google_service_account" "ingestion" {
   account_id   = "rag-pipeline"
   display_name = "Ingestion worker"
+  depends_on   = [google_project_service.needed]
 }
 
 resource "google_service_account" "migrate" {
   account_id   = "migrate"
   display_name = "Database upgrade"
+  depends_on   = [google_project_service.needed]
 }
 
 resource "google_service_account" "scheduler" {
   account_id   = "rag-scheduler"
   display_name = "Starts the ingestion job"
+  depends_on   = [google_project_service.needed]
 }

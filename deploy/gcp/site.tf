@@ -6,6 +6,7 @@ resource "google_storage_bucket" "site" {
   website {
     main_page_suffix = "index.html"
   }
+  depends_on = [google_project_service.needed]
 }
 
 resource "google_storage_bucket_iam_member" "site_is_public" {

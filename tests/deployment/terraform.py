@@ -9,6 +9,7 @@ from typing import Any, cast
 import hcl2
 
 Block = dict[str, Any]
+_ADDRESS = re.compile(r"(?<![\w.-])((?:data\.)?google_\w+\.\w+)")
 
 
 @dataclass
@@ -25,13 +26,25 @@ class Module:
         """All that a resource says."""
         return "\n".join(_texts(self.resources[address]))
 
+    def waits_for(self, address: str, other: str) -> bool:
+        """Whether Terraform makes the other one first: what a resource or a local it uses refers to, and so on."""
+        seen: set[str] = set()
+        open_ = [address]
+        while open_:
+            current = open_.pop()
+            tree = self.locals if current.startswith("local.") else self.resources
+            text = "\n".join(_texts(tree.get(current.removeprefix("local."))))
+            found = set(_ADDRESS.findall(text)) | {f"local.{name}" for name in re.findall(r"\blocal\.(\w+)", text)}
+            open_ += found - seen
+            seen |= found
+        return other in seen
+
     def references(self, kind: str) -> set[str]:
         """Names behind `var.` or `local.`."""
         return {name for text in self.expressions for name in re.findall(rf"\b{kind}\.(\w+)", text)}
 
     def resource_references(self) -> set[str]:
-        found = re.compile(r"(?<![\w.-])((?:data\.)?google_\w+\.\w+)")
-        return {address for text in self.expressions for address in found.findall(text)}
+        return {address for text in self.expressions for address in _ADDRESS.findall(text)}
 
 
 def read_module(folder: Path) -> Module:

@@ -179,6 +179,37 @@ def test_what_terraform_refers_to_is_declared() -> None:
         assert body["description"], name
 
 
+def test_in_a_new_project_everything_waits_for_its_api() -> None:
+    switched_on = "google_project_service.needed"
+    made = MODULE.resources.keys() - {switched_on}
+    assert len(made) > 25
+    assert {address for address in made if not MODULE.waits_for(address, switched_on)} == set()
+    apis = set(re.findall(r"[\w-]+(?=\.googleapis\.com)", MODULE.text_of(switched_on)))
+    used = {"service_account": "iam", "cloud_run": "run", "compute": "compute", "sql": "sqladmin"}
+    assert {kind for kind in used if any(address.startswith(f"google_{kind}") for address in made)} == used.keys()
+    assert set(used.values()) <= apis
+
+
+def test_the_orders_in_the_readme_of_google_name_what_is_there() -> None:
+    text = (GOOGLE / "README.md").read_text(encoding="utf-8")
+    targets = re.findall(r"-target=(\S+)", text)
+    assert len(targets) >= 4
+    assert set(targets) <= MODULE.resources.keys()
+    # Terraform asks after the project before it can switch on an API.
+    assert text.index("services enable cloudresourcemanager.googleapis.com") < text.index("terraform init")
+    alone = text[text.index("## Cloud SQL") :]
+    order = (
+        "create_database = true",
+        "-target=google_sql_database_instance.main",
+        "-f bootstrap.sql",
+        "secrets create AUTH_DATABASE_URL",
+        "gcloud run deploy auth",
+        "`migrate` finds",
+    )
+    assert [alone.index(step) for step in order] == sorted(alone.index(step) for step in order)
+    assert f"--image=docker.io/{merged(BASE)['services']['auth']['image']} " in alone
+
+
 @pytest.mark.parametrize(
     ("address", "name"),
     [("google_cloud_run_v2_service.api", "agent-api"), ("google_cloud_run_v2_job.ingestion", "rag-pipeline")],
