@@ -4157,7 +4157,10 @@ add column if not exists last_full_listing_at timestamptz,
 add column if not exists error_code text,
 add column if not exists error_message text,
 add column if not exists error_at timestamptz,
-add column if not exists index_version text;
+add column if not exists index_version text,
+add column if not exists embedding_error text;
+comment on column public.rag_pipeline_state.embedding_error is
+'Why the embedding model cannot be used, for an operator, whatever a look at the source said; null = nothing is known against it.';
 comment on column public.rag_pipeline_state.source_state is
 'Where the source goes on; written only in the transaction that queues what was found.';
 comment on column public.rag_pipeline_state.index_version is 'How the pipeline''s workers index, and with which sight.';
@@ -4648,4 +4651,4 @@ insert into private.applied_scripts (name, checksum) values
     ('25-applied-scripts.sql', 'f0a7b2d7bdc65e9df8e860f9ac5befc1c508efd75ebc092c0601616320adc8e9'),
     ('26-queue.sql', '8e43a68849e4cf51b90b21a4f74e4e772dce3ac36de8abb22a3a22287ac9c095'),
     ('27-knowledge-search.sql', '6c4109e8de984b90edec52de361ef5ce6fe1f22361cb404331f30228291a0ed4'),
-    ('28-ingestion.sql', 'daae3a9fcc7b919f61a029f4143e2fdf03ba59ca99c8f60932986a3cf762cf11');
+    ('28-ingestion.sql', '237c91ad781c16e2aceeda1888f506d3d039dd51fdf65d8f66157a58971b05b7');

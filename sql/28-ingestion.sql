@@ -21,7 +21,10 @@ add column if not exists last_full_listing_at timestamptz,
 add column if not exists error_code text,
 add column if not exists error_message text,
 add column if not exists error_at timestamptz,
-add column if not exists index_version text;
+add column if not exists index_version text,
+add column if not exists embedding_error text;
+comment on column public.rag_pipeline_state.embedding_error is
+'Why the embedding model cannot be used, for an operator, whatever a look at the source said; null = nothing is known against it.';
 comment on column public.rag_pipeline_state.source_state is
 'Where the source goes on; written only in the transaction that queues what was found.';
 comment on column public.rag_pipeline_state.index_version is 'How the pipeline''s workers index, and with which sight.';

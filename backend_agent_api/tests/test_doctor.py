@@ -368,6 +368,13 @@ WORKER = "insert into queue.procrastinate_workers (last_heartbeat) values (now()
             ),
             *("warn", "pipelines", "docs could not read its source when it last looked (folder_missing)", "/documents"),
         ),
+        (
+            (
+                "insert into public.rag_pipeline_state (pipeline_id, pipeline_type, embedding_error)"
+                " values ('docs', 'local', 's3cret')",
+            ),
+            *("warn", "pipelines", "docs indexes nothing", "EMBEDDING_BASE_URL"),
+        ),
     ],
 )
 async def test_documents_that_cannot_be_found_are_named_with_their_cure(

@@ -323,6 +323,9 @@ async def test_the_summary_counts_what_the_caller_may_read(library: Library) -> 
         "last_check_time": "2026-01-02T03:04:06Z",
         "error": None,
     }
+    told = "update public.rag_pipeline_state set embedding_error = 'Another model.' where pipeline_id = 'docs'"
+    await library.execute(told)
+    assert (await admin.get("/summary")).json()["pipelines"][0]["error"] == "Another model."
 
 
 def _overlapping(text: str, *, size: int, overlap: int) -> list[dict[str, Any]]:

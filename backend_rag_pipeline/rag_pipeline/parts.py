@@ -70,7 +70,12 @@ async def open_parts(settings: Settings, board: Board) -> AsyncGenerator[Parts]:
         async def chunks_of(extraction: Extraction, title: str) -> list[Chunk]:
             return await asyncio.to_thread(chunk_document, extraction, title=title, settings=sizes)
 
-        spaces = EmbeddingSpaces(database, make_embedder, model=settings.embedding_model_choice)
+        spaces = EmbeddingSpaces(
+            database,
+            make_embedder,
+            model=settings.embedding_model_choice,
+            accepts_new_dimensions=settings.embedding_accept_new_dimensions,
+        )
         uploads: dict[str, UploadStore] = {
             "postgres": PostgresUploads(database),
             "supabase": SupabaseUploads(client, settings=settings),

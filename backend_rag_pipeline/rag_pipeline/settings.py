@@ -110,7 +110,7 @@ class Settings(BaseSettings):
     rag_settle_seconds_max: Annotated[float, Field(ge=0)] = 60
     """How long a single run waits for files that somebody is writing."""
     rag_accept_new_folder: bool = False
-    """Another folder at RAG_WATCH_DIRECTORY that lacks most files is taken for a disk that is not mounted, another
+    """Another folder that lacks most files is taken for a disk that is not mounted or a slip in its name, another
     Google account that sees few of them for a wrong one, and nothing is deleted; true once says that it is meant."""
     rag_worker_concurrency: Count = 12
     """Documents one process works on at the same time."""
@@ -157,6 +157,9 @@ class Settings(BaseSettings):
     embedding_api_key: SecretStr = SecretStr("")
     """Empty: LLM_API_KEY, where both providers are the same."""
     embedding_model_choice: Annotated[str, Field(min_length=1)] = "text-embedding-3-small"
+    embedding_accept_new_dimensions: bool = False
+    """Vectors of another length than those of the same model's name are taken for a mistaken service, and nothing is
+    indexed; true once says that it is meant: everything is embedded anew."""
     embedding_tokenizer_file: Path | None = None
     """The tokenizer.json of the embedding model. Without it lengths are estimated."""
     embedding_timeout_seconds: Seconds = 60

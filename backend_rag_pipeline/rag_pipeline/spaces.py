@@ -6,6 +6,7 @@ holds every document it becomes the active one and the old chunks go.
 """
 
 import asyncio
+import contextlib
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Protocol
@@ -15,6 +16,7 @@ import structlog
 from rag_pipeline import queries
 from rag_pipeline.database import Database
 from rag_pipeline.embeddings import EmbeddingRefused, EmbeddingUnavailable, Vector
+from rag_pipeline.refusals import other_dimension, read_refusal, write_refusal
 
 log = structlog.stdlib.get_logger(__name__)
 
@@ -26,6 +28,8 @@ class Embeds(Protocol):
     """An embedding model."""
 
     async def dimensions(self) -> int: ...
+
+    def forget_dimensions(self) -> None: ...
 
     async def embed(self, texts: Sequence[str]) -> list[Vector]: ...
 
@@ -48,10 +52,14 @@ class Target:
 class EmbeddingSpaces:
     """Found when first needed: a model that is away must not keep the worker from starting."""
 
-    def __init__(self, database: Database, make_embedder: MakesEmbedder, *, model: str) -> None:
+    def __init__(
+        self, database: Database, make_embedder: MakesEmbedder, *, model: str, accepts_new_dimensions: bool
+    ) -> None:
         self._database = database
         self._make_embedder = make_embedder
         self._model = model
+        self._accepts_new_dimensions = accepts_new_dimensions
+        self._refusal: str | None = None
         self._targets: tuple[Target, ...] = ()
         self._own: Embeds | None = None
         self._finding = asyncio.Lock()
@@ -76,6 +84,7 @@ class EmbeddingSpaces:
         own = self._own = self._own or await self._make_embedder(self._model)
         dimensions = await own.dimensions()
         async with self._database.transaction() as connection:
+            self._refuse_other_dimension(own, dimensions, await queries.read_active_space(connection))
             space_id = await queries.ensure_space(connection, model=self._model, dimensions=dimensions)
             active = await queries.read_active_space(connection)
         target = Target(space_id, own, is_required=True)
@@ -85,9 +94,22 @@ class EmbeddingSpaces:
         serving = await self._serving(active)
         return (target,) if serving is None else (target, serving)
 
+    def _refuse_other_dimension(self, own: Embeds, found: int, active: queries.Space | None) -> None:
+        """The same name with another dimension is another service by mistake, or else said to be meant."""
+        is_other = active is not None and active.model == self._model and active.dimensions != found
+        if active is None or not is_other or self._accepts_new_dimensions:
+            self._refusal = None
+            return
+        own.forget_dimensions()  # The right service may answer next time.
+        refusal = other_dimension(self._model, found=found, indexed=active.dimensions)
+        if self._refusal is None:
+            log.error("embedding_refused", reason=refusal)
+        self._refusal = refusal
+        raise EmbeddingRefused(refusal)
+
     async def _serving(self, space: queries.Space) -> Target | None:
         if space.model == self._model:
-            return None  # The same name with another dimension: the provider serves the new one only.
+            return None  # The same name with another dimension, as is meant: the provider serves the new one only.
         embedder = await self._make_embedder(space.model)
         try:
             if await embedder.dimensions() == space.dimensions:
@@ -99,6 +121,7 @@ class EmbeddingSpaces:
 
     async def keep_up(self, pipeline_id: str, index_version: str, sight: str) -> bool:
         """Queue what is indexed in another way; switch over once nothing is missing. True: there is more to do."""
+        await self._tell_refusal(pipeline_id)
         own = await self._own_space_id()
         async with self._database.transaction() as connection:
             queued = await queries.enqueue_outdated(
@@ -109,24 +132,38 @@ class EmbeddingSpaces:
             return True
         async with self._database.transaction() as connection:
             active = await queries.read_active_space(connection)
-            if active is not None and active.id == own:
-                return False
-            missing = await queries.count_outside_space(connection, own)
-            if missing:
-                log.debug("new_embedding_space_incomplete", documents=missing)
-                return False
-            await queries.activate_space(connection, own)
-        log.info("embedding_space_activated", model=self._model)
+            serves_another = active is None or active.id != own
+            if serves_another:
+                missing = await queries.count_outside_space(connection, own)
+                if missing:
+                    log.debug("new_embedding_space_incomplete", documents=missing)
+                    return False
+                await queries.activate_space(connection, own)
+        if serves_another:
+            log.info("embedding_space_activated", model=self._model)
+        # Also where another replica switched over: it may have died before the old chunks went, or this one added some.
         self._targets = self._targets[:1]
         await self._drop_former()
         return False
+
+    async def _tell_refusal(self, pipeline_id: str) -> None:
+        """Say on the pipeline that its model is refused, or that it is no more."""
+        async with self._database.transaction() as connection:
+            told = await read_refusal(connection, pipeline_id)
+        if told is not None:
+            with contextlib.suppress(EmbeddingUnavailable, EmbeddingRefused):
+                await self.targets()
+        is_known = bool(self._targets) or self._refusal is not None
+        if is_known and told != self._refusal:
+            async with self._database.transaction() as connection:
+                await write_refusal(connection, pipeline_id, self._refusal)
 
     async def _own_space_id(self) -> int:
         """A run that finds nothing to do does not ask the model: the active space has its name."""
         if not self._targets:
             async with self._database.transaction() as connection:
                 active = await queries.read_active_space(connection)
-            if active is not None and active.model == self._model:
+            if active is not None and active.model == self._model and not self._accepts_new_dimensions:
                 return active.id
         return (await self.targets())[0].space_id
 

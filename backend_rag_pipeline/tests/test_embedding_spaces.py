@@ -1,6 +1,13 @@
 """Another embedding model takes over without a moment in which nothing is found."""
 
+from contextlib import AsyncExitStack
+
 from rag_support.world import World
+
+from rag_pipeline.database import open_database
+from rag_pipeline.embeddings import open_embedder
+from rag_pipeline.settings import load_settings
+from rag_pipeline.spaces import EmbeddingSpaces, Embeds
 
 
 async def spaces(world: World) -> dict[str, bool]:
@@ -74,6 +81,89 @@ async def test_what_was_withdrawn_is_found_no_more_while_the_former_model_is_awa
     rows = await world.fetch("select content from public.documents")
     assert [row["content"] for row in rows] == ["Something else."]
     assert await spaces(world) == {"test-model": False, "better-model": True}
+
+
+async def test_a_service_with_another_dimension_under_the_same_name_is_refused_until_it_is_said_to_be_meant(
+    world: World,
+) -> None:
+    for number in range(3):
+        world.write(f"{number}.md", f"File {number}.")
+    await world.single()
+    world.embeddings.dimensions = 8
+    world.write("new.md", "Newcomer.")
+    world.embeddings.forget()
+    for _ in range(2):
+        assert (await world.single(RAG_ATTEMPTS_MAX="1"))[0] == 1
+        await world.fetch("update queue.procrastinate_jobs set scheduled_at = null")
+    document = await world.document("new.md")
+    assert (document["error_code"], document["quarantined_at"]) == ("embedding_refused", None)
+    assert world.embeddings.documents() == []
+    (error,) = [row["embedding_error"] for row in await world.fetch("select * from public.rag_pipeline_state")]
+    assert "8 numbers" in error and "16" in error and "EMBEDDING_ACCEPT_NEW_DIMENSIONS" in error
+    assert await world.value("select dimensions from public.embedding_space") == 16
+    assert await chunks_of(world, "test-model") == 3
+    # The right service again: only the new file is embedded, and nothing is told any more.
+    world.embeddings.dimensions = 16
+    status, report, _ = await world.single()
+    assert (status, report["files_processed"], len(world.embeddings.documents())) == (0, 1, 1)
+    assert await world.value("select embedding_error from public.rag_pipeline_state") is None
+    world.embeddings.dimensions = 8
+    status, report, _ = await world.single(EMBEDDING_ACCEPT_NEW_DIMENSIONS="true")
+    assert (status, report["files_processed"]) == (0, 4)
+    assert await world.value("select dimensions from public.embedding_space where is_active") == 8
+    assert await chunks_of(world, "test-model") == 4
+
+
+async def test_a_running_worker_goes_on_when_the_right_service_answers_again(world: World) -> None:
+    world.write("fruit.md", "Oranges ripen in winter.")
+    await world.single()
+    world.embeddings.dimensions = 8
+    world.write("pears.md", "Pears ripen in summer.")
+    worker = world.start_worker()
+    assert (await world.until_status("pears.md", "failed"))["error_code"] == "embedding_refused"
+    world.embeddings.dimensions = 16
+    await world.until_status("pears.md", "indexed")
+    assert worker.poll() is None
+
+
+async def test_what_a_former_space_still_holds_goes_whoever_switched_over(world: World) -> None:
+    """Its worker was killed before the old chunks went."""
+    world.write("fruit.md", "Oranges ripen in winter.")
+    await world.single()
+    await world.single(EMBEDDING_MODEL_CHOICE="better-model")
+    await world.fetch(
+        """
+        insert into public.documents (document_id, embedding_space_id, chunk_index, content, embedding)
+        select d.document_id, s.id, d.chunk_index, d.content, d.embedding
+        from public.documents as d cross join public.embedding_space as s where s.model = 'test-model'
+        """
+    )
+    assert await chunks_of(world, "test-model") == 1
+    assert (await world.single(EMBEDDING_MODEL_CHOICE="better-model"))[0] == 0
+    assert (await chunks_of(world, "test-model"), await chunks_of(world, "better-model")) == (0, 1)
+
+
+async def test_a_replica_leaves_the_former_space_alone_once_another_one_switched_over(world: World) -> None:
+    world.write("fruit.md", "Oranges ripen in winter.")
+    await world.single()
+    settings = load_settings(
+        _env_file=None,
+        database_url=world.database.dsn(),
+        embedding_base_url=world.embeddings.url,
+        embedding_model_choice="better-model",
+    )
+    async with AsyncExitStack() as stack:
+        database = await stack.enter_async_context(open_database(settings))
+
+        async def make_embedder(model: str) -> Embeds:
+            return await stack.enter_async_context(open_embedder(settings, model=model))
+
+        replica = EmbeddingSpaces(database, make_embedder, model="better-model", accepts_new_dimensions=False)
+        assert [target.is_required for target in await replica.targets()] == [True, False]
+        assert (await world.single(EMBEDDING_MODEL_CHOICE="better-model"))[0] == 0
+        version = await world.value("select index_version from public.document_metadata")
+        assert not await replica.keep_up("local", version, "")
+        assert [target.is_required for target in await replica.targets()] == [True]
 
 
 async def test_other_chunk_sizes_index_everything_again(world: World) -> None:

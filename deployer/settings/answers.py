@@ -60,6 +60,10 @@ EMBEDDINGS = Section(
             " embeds everything again in the background; the old model serves meanwhile.",
             is_common=True,
         ),
+        Setting(
+            *("EMBEDDING_ACCEPT_NEW_DIMENSIONS", (WORKER,), "false"),
+            "true, once: that the model's vectors have another length than before is meant; all is embedded again.",
+        ),
         Setting("EMBEDDING_TIMEOUT_SECONDS", BOTH, "30", "One request.", worker_default="60"),
         Setting(
             *("QUERY_EMBEDDING_DEADLINE_SECONDS", (API,), "5"),

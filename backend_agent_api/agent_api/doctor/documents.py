@@ -106,14 +106,24 @@ def _judge_queue(row: asyncpg.Record, *, is_worked: bool) -> Finding:
 
 async def _examine_pipelines(connection: asyncpg.Connection) -> Findings:
     rows = await connection.fetch(
-        "select pipeline_id, error_code from public.rag_pipeline_state"
-        " where error_message is not null order by 1 limit 20"
+        "select pipeline_id, error_code, error_message, embedding_error from public.rag_pipeline_state"
+        " where error_message is not null or embedding_error is not null order by 1 limit 20"
     )
-    return [
+    refused = [
+        warn(
+            "pipelines",
+            f"{row['pipeline_id']} indexes nothing: its embedding model gives other vectors than those it has indexed",
+            "the page /documents, seen by an administrator, says why; look at the worker's EMBEDDING_BASE_URL",
+        )
+        for row in rows
+        if row["embedding_error"] is not None
+    ]
+    return refused + [
         warn(
             "pipelines",
             f"{row['pipeline_id']} could not read its source when it last looked ({row['error_code'] or 'unknown'})",
             "the page /documents, seen by an administrator, says why; nothing was removed meanwhile",
         )
         for row in rows
+        if row["error_message"] is not None
     ]

@@ -35,7 +35,7 @@ class _Waiting:
 
 
 class Embedder:
-    """One model. Safe for concurrent use in one event loop; its dimension never changes."""
+    """One model. Safe for concurrent use in one event loop; its dimension never changes, unless it is forgotten."""
 
     def __init__(self, client: EmbeddingClient, *, batch_size: int, concurrency: int) -> None:
         self._client = client
@@ -52,6 +52,10 @@ class Embedder:
             await self.embed(["How long are these vectors?"])
         assert self._dimensions is not None
         return self._dimensions
+
+    def forget_dimensions(self) -> None:
+        """Whatever comes next says how long the vectors are."""
+        self._dimensions = None
 
     async def embed(self, texts: Sequence[str]) -> list[Vector]:
         """One vector per text, in order: all of them or an error.
