@@ -25,6 +25,7 @@ from rag_pipeline.sources.source import FetchedFile, FileUnsupported, Source
 from rag_pipeline.spaces import EmbeddingSpaces, Target
 from rag_pipeline.store import IndexedContent, replace_document
 from rag_pipeline.stored_chunks import embed_stored_chunks
+from rag_pipeline.superseded import Superseded, while_wanted
 from rag_pipeline.titles import title_of
 from rag_pipeline.uploads import UploadStore
 
@@ -95,7 +96,10 @@ class Ingestor:
         try:
             if crashes and await self._is_suspect(document_id, crashes):
                 raise Failure(INTERRUPTED_CODE)
-            outcome = await self._index(document_id, document)
+            work = self._index(document_id, document)
+            outcome = await while_wanted(self._database, document_id, document.run, work)
+        except Superseded:
+            outcome = Outcome("gone")
         except Exception as error:
             if is_passing_failure(error) and not isinstance(error, TimeoutError | OSError):
                 raise

@@ -148,6 +148,12 @@ async def finish_unchanged(connection: Connection, document_id: str, *, run: int
     await connection.execute("select public.finish_document_unchanged(%s, %s, %s)", [document_id, run, status])
 
 
+async def is_current_run(connection: Connection, document_id: str, run: int) -> bool:
+    """Whether the document is there and no later attempt at it has begun."""
+    query = "select from public.document_metadata as m where m.id = %s and m.indexing_run = %s"
+    return await (await connection.execute(query, [document_id, run])).fetchone() is not None
+
+
 async def last_failure(connection: Connection, document_id: str) -> str | None:
     """The code with which the latest attempt ended, where that failed."""
     query = "select m.error_code from public.document_metadata as m where m.id = %s"

@@ -60,7 +60,7 @@ def storage() -> Iterator[Storage]:
     server.server_close()
 
 
-async def upload(world: World, document_id: str, owner: UUID, *, path: str | None = None) -> None:
+async def upload(world: World, document_id: str, owner: UUID, *, path: str | None = None, text: bytes = TEXT) -> None:
     """As the API does it: document, upload and job in one transaction."""
     async with world.database.connect() as connection, connection.transaction():
         await connection.execute(
@@ -80,10 +80,10 @@ async def upload(world: World, document_id: str, owner: UUID, *, path: str | Non
             document_id,
             owner,
             "postgres" if path is None else "supabase",
-            TEXT if path is None else None,
+            text if path is None else None,
             path,
-            hashlib.sha256(TEXT).hexdigest(),
-            len(TEXT),
+            hashlib.sha256(text).hexdigest(),
+            len(text),
         )
         await connection.fetchval("select public.enqueue_document($1, 100)", document_id)
 
@@ -131,6 +131,24 @@ async def test_a_drive_that_nobody_gave_access_to_is_shown_and_stops_no_upload(w
     assert await shown_error(world) == "configuration"
     world.start_worker(**drive)
     await world.until_status("note", "indexed")
+
+
+async def test_a_document_that_is_deleted_gives_its_place_away(world: World) -> None:
+    """Its model is asked for nothing more: uploading and deleting would cost without end."""
+    owner = await world.database.add_user()
+    parts = b"\n\n".join(b"# Part %d\n\nText." % number for number in range(500))
+    await upload(world, "long", owner, text=parts)
+    world.embeddings.latency_seconds = 1
+    world.start_worker(RAG_WORKER_CONCURRENCY="1", EMBEDDING_BATCH_SIZE="1", EMBEDDING_CONCURRENCY="1")
+
+    async def is_embedded() -> bool:
+        return len(world.embeddings.documents()) > 1
+
+    await world.until(is_embedded, "the long document is being embedded")
+    await world.fetch("delete from public.document_metadata where id = 'long'")
+    await upload(world, "short", owner)
+    await world.until_status("short", "indexed")
+    assert len(world.embeddings.documents()) < 100
 
 
 async def test_an_upload_comes_before_a_bulk_sync(world: World) -> None:
