@@ -270,6 +270,24 @@ async def test_a_document_is_read_without_what_its_chunks_share(reading: Reading
     assert beyond == third
 
 
+async def test_a_page_that_was_read_is_cited_like_a_passage(reading: Reading) -> None:
+    person, reader = await reading.person()
+    document_id, (notice, _) = await reading.contract(reader)
+    read = Tool("get_document_content", json.dumps({"document_id": document_id}))
+    reading.world.model.say("whole", [search("notice period quarter")], [read], [read], ["It says so [2]."])
+    answer = await person.ask("whole")
+    _, first, again = told(reading.world)
+    assert (first["number"], again["number"]) == (2, 2)
+    sources = passages(answer)
+    assert sources[str(notice)]["number"] == 1
+    page = sources[f"{document_id}:text:1"]
+    assert (page["number"], page["document_id"], page["text_page"]) == (2, document_id, 1)
+    assert page["excerpt"].startswith(NOTICE)
+    assert len(answer.only("source-document")) == 2, "each once"
+    (stored,) = [part for part in answer.parts if part.get("sourceId") == f"{document_id}:text:1"]
+    assert stored["providerMetadata"]["passage"] == page
+
+
 async def test_an_excerpt_is_short_and_whole_words(reading: Reading) -> None:
     person, reader = await reading.person()
     document = await reader.upload(b"long", "Long.txt")

@@ -68,7 +68,7 @@ async def find_document(connection: Connection, *, user_id: UUID, document_id: s
     """A document that the person may read."""
     row = await connection.fetchrow(
         """
-        select id, coalesce(title, file_name) as title, status, error_message, chunk_count
+        select id, coalesce(title, file_name) as title, url, status, error_message, chunk_count
         from public.document_metadata
         where id = $2 and (owner_id is null or owner_id = $1)
         """,

@@ -101,10 +101,8 @@ async def list_documents(context: RunContext[AgentDependencies], query: str | No
     return {"documents": [_document(row) for row in rows], "total": total}
 
 
-async def get_document_content(
-    context: RunContext[AgentDependencies], document_id: str, page: int = 1
-) -> dict[str, Any]:
-    """Read one document from its beginning, a page of text at a time.
+async def get_document_content(context: RunContext[AgentDependencies], document_id: str, page: int = 1) -> ToolReturn:
+    """Read one document from its beginning, a page of text at a time. Cite a page of text by its number, as [1].
 
     Args:
         document_id: The id that another tool returned.
@@ -114,4 +112,8 @@ async def get_document_content(
     document = await _require_document(deps, _line(document_id) or "")
     async with deps.database.transaction() as connection:
         found = await read_page(connection, user_id=deps.user_id, document_id=document["id"], page=max(page, 1))
-    return {**_document(document), "page": found.number, "pages": found.count, "text": found.text}
+    told = {**_document(document), "page": found.number, "pages": found.count, "text": found.text}
+    if not found.text:
+        return ToolReturn(return_value=told)
+    number, sources = deps.citations.number_page(document, found)
+    return ToolReturn(return_value={"number": number, **told}, metadata=sources)

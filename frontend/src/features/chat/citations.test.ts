@@ -1,8 +1,8 @@
-import { citationsOf, copyTextOf, splitByUse, webSourcesOf } from "@/features/chat/citations"
+import { beginsAsCited, citationsOf, nameOf, copyTextOf, splitByUse, webSourcesOf } from "@/features/chat/citations"
 import type { ChatMessage } from "@/features/chat/messages"
 import { expect, test } from "vitest"
 
-type Passage = { number?: unknown; url?: unknown; page?: unknown; title?: string }
+type Passage = { text_page?: unknown; number?: unknown; url?: unknown; page?: unknown; title?: string }
 
 function source(id: string, { title = `Document ${id}`, ...passage }: Passage = {}): ChatMessage["parts"][number] {
   return {
@@ -49,6 +49,19 @@ test("whatever stands in a source, only web addresses and sound numbers come out
   expect(citationsOf(answer("", hostile))).toMatchObject([{ number: null, url: null, page: null, documentId: "d1" }])
   const bare: ChatMessage["parts"][number] = { type: "source-document", sourceId: "9", mediaType: "text/plain", title: "" }
   expect(citationsOf(answer("", bare))).toMatchObject([{ title: "Untitled document", documentId: null }])
+})
+
+test("a part of the whole text is cited as such", () => {
+  const [read] = citationsOf(answer("[1]", source("d1:text:2", { number: 1, text_page: 2, title: "Handbook" })))
+  expect(read).toMatchObject({ part: 2, page: null, documentId: "dd1:text:2" })
+  expect(read && nameOf(read)).toBe("Handbook, part 2 of its text")
+  expect(citationsOf(answer("", source("1", { text_page: "2" })))).toMatchObject([{ part: null }])
+})
+
+test("a part that begins otherwise than it was cited has changed", () => {
+  expect(beginsAsCited("# One\n\ntwo three", "# One two…")).toBe(true)
+  expect(beginsAsCited("# Two\n\ntwo three", "# One two…")).toBe(false)
+  expect(beginsAsCited("anything", null)).toBe(true)
 })
 
 test("a copied answer says what its marks stand for", () => {

@@ -3,7 +3,7 @@ import { textOf, type ChatMessage } from "@/features/chat/messages"
 import { webAddress } from "@/lib/addresses"
 import { z } from "zod"
 
-/** One passage that was read for an answer. `number` is how the answer refers to it; null in answers from before marks. */
+/** One passage, or one part of a document's whole text, that was read for an answer. `number` is how the answer refers to it; null in answers from before marks. */
 export type Citation = {
   chunkId: string
   number: number | null
@@ -11,6 +11,8 @@ export type Citation = {
   title: string
   url: string | null
   page: number | null
+  /** Which part of the text as this product shows it, where a whole part was read; null for a passage. */
+  part: number | null
   headingPath: string | null
   excerpt: string | null
 }
@@ -21,6 +23,7 @@ const passageSchema = z.object({
   document_id: text,
   url: text,
   page: z.number().int().nullish().catch(null),
+  text_page: z.number().int().positive().nullish().catch(null),
   heading_path: text,
   excerpt: text,
 })
@@ -38,6 +41,7 @@ export function citationsOf(message: ChatMessage): Citation[] {
       title: part.title || (part.filename ?? "Untitled document"),
       url: webAddress(passage?.url),
       page: passage?.page ?? null,
+      part: passage?.text_page ?? null,
       headingPath: passage?.heading_path ?? null,
       excerpt: passage?.excerpt ?? null,
     })
@@ -63,8 +67,14 @@ export function webSourcesOf(message: ChatMessage): WebSource[] {
 }
 
 /** "Handbook, page 3" */
-export function nameOf({ title, page }: Pick<Citation, "title" | "page">): string {
+export function nameOf({ title, page, part }: Pick<Citation, "title" | "page" | "part">): string {
+  if (part !== null) return `${title}, part ${part} of its text`
   return page === null ? title : `${title}, page ${page}`
+}
+
+/** Whether a part of a text still begins with what an answer kept of it. */
+export function beginsAsCited(text: string, excerpt: string | null): boolean {
+  return excerpt === null || text.trim().replaceAll(/\s+/g, " ").startsWith(excerpt.replace(/…$/, ""))
 }
 
 /** The answer as it is copied: its text, and below it what its marks stand for. */

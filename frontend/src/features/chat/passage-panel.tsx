@@ -9,8 +9,8 @@ export type OpenPassage = { citations: readonly Citation[]; index: number }
 
 type PassagePanelProps = { opened: OpenPassage; onMove: (index: number) => void; onClose: () => void }
 
-function Place({ citation: { page, headingPath } }: { citation: Citation }) {
-  const place = [page === null ? null : `Page ${page}`, headingPath].filter((words) => words !== null && words !== "")
+function Place({ citation: { page, part, headingPath } }: { citation: Citation }) {
+  const place = [part === null ? null : `Part ${part} of its text`, page === null ? null : `Page ${page}`, headingPath].filter((words) => words !== null && words !== "")
   return place.length === 0 ? null : (
     <p className="mt-1 text-sm break-words text-ink-soft" dir="auto">
       {place.join(" · ")}
@@ -54,7 +54,7 @@ export function PassagePanel({ opened: { citations, index }, onMove, onClose }: 
       <div className="mt-3 flex flex-wrap gap-2">
         {citation.documentId === null ? null : (
           <Button size="small" asChild>
-            <Link to={`/documents/${encodeURIComponent(citation.documentId)}`}>
+            <Link to={`/documents/${encodeURIComponent(citation.documentId)}${citation.part === null ? "" : `?part=${citation.part}`}`}>
               <FileText aria-hidden /> Read the document
             </Link>
           </Button>

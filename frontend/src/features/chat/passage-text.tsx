@@ -2,8 +2,8 @@ import { Markdown } from "@/components/markdown/markdown"
 import { Button } from "@/components/ui/button"
 import { Notice } from "@/components/ui/notice"
 import { Waiting } from "@/components/ui/spinner"
-import type { Citation } from "@/features/chat/citations"
-import { passageQuery } from "@/lib/api/documents"
+import { beginsAsCited, type Citation } from "@/features/chat/citations"
+import { contentQuery, passageQuery } from "@/lib/api/documents"
 import { ApiError } from "@/lib/errors"
 import { useQuery } from "@tanstack/react-query"
 import { FileClock, ServerCrash } from "lucide-react"
@@ -49,6 +49,27 @@ function StoredExcerpt({ excerpt }: { excerpt: string | null }) {
   )
 }
 
+function Failed({ error, excerpt, onRetry }: { error: Error; excerpt: string | null; onRetry: () => void }) {
+  if (error instanceof ApiError && (error.status === 404 || error.status === 422)) return <StoredExcerpt excerpt={excerpt} />
+  return (
+    <div className="mt-5 space-y-4">
+      <Notice
+        icon={ServerCrash}
+        tone="danger"
+        title="The passage could not be loaded"
+        actions={
+          <Button size="small" onClick={onRetry}>
+            Try again
+          </Button>
+        }
+      >
+        {error.message}
+      </Notice>
+      {excerpt === null ? null : <Quoted text={excerpt} />}
+    </div>
+  )
+}
+
 function LivePassage({ citation, documentId }: { citation: Citation; documentId: string }) {
   const { data, error, isPending, refetch } = useQuery(passageQuery(documentId, citation.chunkId))
   if (isPending) return <Waiting label="Loading the passage" />
@@ -61,22 +82,18 @@ function LivePassage({ citation, documentId }: { citation: Citation; documentId:
       </div>
     )
   }
-  if (error instanceof ApiError && (error.status === 404 || error.status === 422)) return <StoredExcerpt excerpt={citation.excerpt} />
+  return <Failed error={error} excerpt={citation.excerpt} onRetry={() => void refetch()} />
+}
+
+/** A whole part of the text, as long as it begins as it was read. */
+function LivePart({ citation: { excerpt }, documentId, part }: { citation: Citation; documentId: string; part: number }) {
+  const { data, error, isPending, refetch } = useQuery(contentQuery(documentId, part))
+  if (isPending) return <Waiting label="Loading the text" />
+  if (!data) return <Failed error={error} excerpt={excerpt} onRetry={() => void refetch()} />
+  if (data.page !== part || !beginsAsCited(data.text, excerpt)) return <StoredExcerpt excerpt={excerpt} />
   return (
-    <div className="mt-5 space-y-4">
-      <Notice
-        icon={ServerCrash}
-        tone="danger"
-        title="The passage could not be loaded"
-        actions={
-          <Button size="small" onClick={() => void refetch()}>
-            Try again
-          </Button>
-        }
-      >
-        {error.message}
-      </Notice>
-      {citation.excerpt === null ? null : <Quoted text={citation.excerpt} />}
+    <div className="mt-5">
+      <Quoted text={data.text} />
     </div>
   )
 }
@@ -84,5 +101,6 @@ function LivePassage({ citation, documentId }: { citation: Citation; documentId:
 /** The passage as it stands in the document now, or else what the answer kept of it. */
 export function PassageText({ citation }: { citation: Citation }) {
   if (citation.documentId === null) return <StoredExcerpt excerpt={citation.excerpt} />
+  if (citation.part !== null) return <LivePart citation={citation} documentId={citation.documentId} part={citation.part} />
   return <LivePassage citation={citation} documentId={citation.documentId} />
 }

@@ -9,7 +9,7 @@ const BADGE = "grid size-5 shrink-0 place-items-center rounded-full bg-accent-wa
 
 function CitationChip({ citation, among }: { citation: Citation; among: readonly Citation[] }) {
   const { activeChunkId, open } = useCitationView()
-  const { number, title, page } = citation
+  const { number, title, page, part } = citation
   const isActive = citation.chunkId === activeChunkId
   return (
     <li className="max-w-full">
@@ -25,6 +25,7 @@ function CitationChip({ citation, among }: { citation: Citation; among: readonly
         <span className="truncate" dir="auto">
           {title}
         </span>
+        {part === null ? null : <span className="shrink-0 text-ink-faint tabular-nums">part {part}</span>}
         {page === null ? null : <span className="shrink-0 text-ink-faint tabular-nums">p. {page}</span>}
       </button>
     </li>
