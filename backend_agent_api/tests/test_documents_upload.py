@@ -40,6 +40,15 @@ async def library(postgres_cluster: Cluster, product_template: str) -> AsyncGene
         yield Library(api, database)
 
 
+async def test_many_files_of_one_person_wait_behind_the_first_of_another(library: Library) -> None:
+    busy, other = await library.reader(), await library.reader()
+    for number in range(3):
+        await busy.upload(f"Text {number}.".encode(), f"{number}.txt")
+    await other.upload(b"Another text.", "a.txt")
+    rows = await library.rows("select priority from queue.procrastinate_jobs order by id")
+    assert [row["priority"] for row in rows] == [100, 99, 98, 100]
+
+
 async def test_an_upload_is_stored_and_queued_ahead_of_a_sync(library: Library) -> None:
     reader = await library.reader()
     document = await reader.upload(TEXT, "Rental contract.txt")

@@ -174,8 +174,20 @@ async def add_upload(
 
 
 async def enqueue(connection: Connection, *, document_id: str, priority: int) -> None:
-    """Queue a document to be indexed, in this transaction."""
-    await connection.execute("select public.enqueue_document($1, $2)", document_id, priority)
+    """Queue a document to be indexed, in this transaction: after as many as its owner has waiting already.
+
+    So the first file of one person comes before the fiftieth of another.
+    """
+    await connection.execute(
+        """
+        select public.enqueue_document(m.id, $2 - least($2, (
+            select count(*)::integer from public.document_metadata as o
+            where o.owner_id = m.owner_id and o.id <> m.id and o.status in ('pending', 'indexing')
+        )))
+        from public.document_metadata as m where m.id = $1
+        """,
+        document_id, priority,
+    )  # fmt: skip
 
 
 async def forget_failures(connection: Connection, *, document_id: str) -> None:
