@@ -4,10 +4,13 @@
 alter table public.document_metadata
 add column if not exists source_identity text,
 add column if not exists indexing_run bigint not null default 0,
-add column if not exists title_is_given boolean not null default false;
+add column if not exists title_is_given boolean not null default false,
+add column if not exists tried_with text;
 comment on column public.document_metadata.source_identity is 'What stays when a file is renamed: its inode, say.';
 comment on column public.document_metadata.indexing_run is
 'Counts the attempts at indexing; only the latest may store, so that a worker that was thought dead changes nothing.';
+comment on column public.document_metadata.tried_with is
+'The version and the limits with which the last attempt failed: others are worth another one.';
 comment on column public.document_metadata.title_is_given is
 'A person named it; every other title is that of the content, or made of the file''s name, and follows them.';
 
@@ -22,7 +25,9 @@ add column if not exists error_code text,
 add column if not exists error_message text,
 add column if not exists error_at timestamptz,
 add column if not exists index_version text,
-add column if not exists embedding_error text;
+add column if not exists embedding_error text,
+add column if not exists tried_with text;
+comment on column public.rag_pipeline_state.tried_with is 'The version and the limits with which the pipeline''s workers try.';
 comment on column public.rag_pipeline_state.embedding_error is
 'Why the embedding model cannot be used, for an operator, whatever a look at the source said; null = nothing is known against it.';
 comment on column public.rag_pipeline_state.source_state is
@@ -284,8 +289,9 @@ $$;
 comment on function public.finish_document_unchanged(text, bigint, text) is
 'The content is what is indexed already: nothing to store. False: a later attempt has begun.';
 
-create or replace function public.record_document_failure(
-    p_document_id text, p_run bigint, p_code text, p_message text, p_retry_seconds double precision
+select private.drop_functions('record_document_failure');
+create function public.record_document_failure(
+    p_document_id text, p_run bigint, p_code text, p_message text, p_retry_seconds double precision, p_tried_with text default null
 ) returns integer
 language plpgsql
 set search_path = ''
@@ -298,7 +304,8 @@ declare
 begin
     update public.document_metadata as m set
         status = private.settled_status(p_document_id, 'failed'), error_code = p_code, error_message = p_message,
-        attempts = m.attempts + 1, quarantined_at = case when p_retry_seconds is null then now() end, updated_at = now()
+        attempts = m.attempts + 1, quarantined_at = case when p_retry_seconds is null then now() end, tried_with = p_tried_with,
+        updated_at = now()
     where m.id = p_document_id and m.indexing_run = p_run
     returning m.attempts, public.document_queue(m.pipeline_id), case when m.source = 'upload' then 100 else 0 end
     into v_attempts, v_queue, v_priority;
@@ -315,8 +322,8 @@ begin
     return v_attempts;
 end;
 $$;
-comment on function public.record_document_failure(text, bigint, text, text, double precision) is
-'Notes why a document could not be indexed and queues the next attempt in p_retry_seconds; null: left alone until it changes. Chunks and rows '
+comment on function public.record_document_failure(text, bigint, text, text, double precision, text) is
+'Notes why a document could not be indexed and queues the next attempt in p_retry_seconds; null: left alone until it, or p_tried_with, changes. Chunks and rows '
 'stay. Returns how often it was tried in vain; null: deleted, or a later attempt has begun.';
 
 -- Jobs whose worker was killed, or lost its connection at the very end. One statement, whose conditions hold under the
@@ -432,6 +439,37 @@ comment on function public.enqueue_outdated_documents(text, integer, text, text,
 'were not tried with p_sight (the vision model and OCR of the caller; empty: none), but no upload that is as another pipeline of the last 7 days '
 'indexes it. Returns how many.';
 
+create or replace function public.enqueue_given_up_documents(p_pipeline_id text, p_tried_with text, p_limit integer) returns integer
+language sql
+set search_path = ''
+as $$
+    update public.rag_pipeline_state as s set tried_with = p_tried_with, updated_at = now()
+    where s.pipeline_id = p_pipeline_id and s.tried_with is distinct from p_tried_with;
+
+    select count(*)::integer from (
+        select public.enqueue_document(m.id, -100)
+        from public.document_metadata as m
+        where (m.pipeline_id = p_pipeline_id or (m.pipeline_id is null and m.source = 'upload'))
+          and m.status = 'failed' and m.quarantined_at is not null and m.tried_with is distinct from p_tried_with
+          and not (
+              -- Uploads are everybody's: two pipelines with other limits would try them in turn for ever.
+              m.source = 'upload' and exists (
+                  select from public.rag_pipeline_state as o
+                  where o.pipeline_id <> p_pipeline_id and o.last_check_time > now() - interval '7 days'
+                    and o.tried_with = m.tried_with
+              )
+          )
+          and not exists (
+              select from queue.procrastinate_jobs as j
+              where j.lock = 'document:' || m.id and j.status in ('todo', 'doing')
+          )
+        limit p_limit
+    ) as enqueued;
+$$;
+comment on function public.enqueue_given_up_documents(text, text, integer) is
+'Queues, behind everything else, documents that were given up with another version or other limits, but no upload that another pipeline of '
+'the last 7 days gave up as it tries now. Returns how many.';
+
 create or replace function public.count_documents_outside_space(p_space_id integer) returns integer
 language sql stable
 set search_path = ''
@@ -480,7 +518,7 @@ begin
         where p.pronamespace in ('public'::regnamespace, 'private'::regnamespace) and p.proname in (
             'apply_source_listing', 'record_source_failure', 'begin_document_indexing', 'begin_document_replacement',
             'finish_document_indexing', 'finish_document_unchanged', 'record_document_failure', 'requeue_lost_jobs',
-            'enqueue_forgotten_documents', 'enqueue_outdated_documents', 'count_documents_outside_space',
+            'enqueue_forgotten_documents', 'enqueue_outdated_documents', 'enqueue_given_up_documents', 'count_documents_outside_space',
             'settled_status', 'readable_name', 'refresh_document_statistics'
         )
     loop

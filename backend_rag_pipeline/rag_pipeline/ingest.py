@@ -18,6 +18,7 @@ from rag_pipeline.database import Database, is_passing_failure
 from rag_pipeline.embeddings import EmbeddingRefused, EmbeddingUnavailable, Vector
 from rag_pipeline.extractors.model import Extraction, ExtractionError
 from rag_pipeline.failures import EMBEDDING_CODES, INTERRUPTED_CODE, OUTAGE_CODES, TIMED_OUT_CODE, Failure, failure_of
+from rag_pipeline.given_up import tried_with
 from rag_pipeline.messages import message_for
 from rag_pipeline.queries import BegunDocument
 from rag_pipeline.settings import Settings
@@ -85,6 +86,7 @@ class Ingestor:
         self._settings = settings
         self._index_version = index_version
         self._sight = sight
+        self._tried_with = tried_with(settings, index_version, sight)
 
     async def index(self, document_id: str, *, crashes: int = 0) -> Outcome:
         """Bring one document up to date; `crashes`: workers that died over it. Raises only what a database that is
@@ -232,6 +234,7 @@ class Ingestor:
                 code=failure.code,
                 message=failure.message,
                 retry_seconds=retry_seconds,
+                tried_with=self._tried_with,
             )
         log.warning(
             "document_failed",

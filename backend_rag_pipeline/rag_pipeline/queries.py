@@ -162,10 +162,18 @@ async def last_failure(connection: Connection, document_id: str) -> str | None:
 
 
 async def record_failure(
-    connection: Connection, document_id: str, *, run: int, code: str, message: str, retry_seconds: float | None
+    connection: Connection,
+    document_id: str,
+    *,
+    run: int,
+    code: str,
+    message: str,
+    retry_seconds: float | None,
+    tried_with: str,
 ) -> None:
     await connection.execute(
-        "select public.record_document_failure(%s, %s, %s, %s, %s)", [document_id, run, code, message, retry_seconds]
+        "select public.record_document_failure(%s, %s, %s, %s, %s, %s)",
+        [document_id, run, code, message, retry_seconds, tried_with],
     )
 
 
@@ -288,6 +296,12 @@ async def requeue_lost_jobs(
 
 async def enqueue_forgotten(connection: Connection, pipeline_id: str, *, limit: int) -> int:
     return await _value(connection, "select public.enqueue_forgotten_documents(%s, %s)", [pipeline_id, limit])
+
+
+async def enqueue_given_up(connection: Connection, pipeline_id: str, *, tried_with: str, limit: int) -> int:
+    return await _value(
+        connection, "select public.enqueue_given_up_documents(%s, %s, %s)", [pipeline_id, tried_with, limit]
+    )
 
 
 async def enqueue_outdated(

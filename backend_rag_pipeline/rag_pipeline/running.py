@@ -12,6 +12,7 @@ import structlog
 
 from rag_pipeline import queries
 from rag_pipeline.database import is_passing_failure
+from rag_pipeline.given_up import tried_with, try_given_up
 from rag_pipeline.health import heartbeat_file, write_heartbeat
 from rag_pipeline.model_turn import AnotherModelAtWork
 from rag_pipeline.parts import Parts, open_parts
@@ -87,6 +88,7 @@ async def _continuously(parts: Parts, stop: asyncio.Event) -> None:
 
     async def keep_up() -> None:
         if parts.model_turn.is_ours:
+            await _try_given_up(parts)
             await parts.spaces.keep_up(pipeline_id, parts.index_version, parts.sight)
             await _refresh_statistics(parts)
 
@@ -119,6 +121,7 @@ async def _once(parts: Parts, stop: asyncio.Event) -> None:
             named = sorted(look.unsettled)[:NAMED_FILES_MAX]
             log.warning("files_still_being_written", count=len(look.unsettled), files=named)
         await parts.worker.look_after_jobs(parts.settings.rag_pipeline_id)
+        await _try_given_up(parts)
         await _work_off(parts, stop)
     await _refresh_statistics(parts)
 
@@ -134,6 +137,11 @@ async def _work_off(parts: Parts, stop: asyncio.Event) -> None:
         refreshing.cancel()
         await asyncio.gather(refreshing, return_exceptions=True)
     await _refresh(parts)()
+
+
+async def _try_given_up(parts: Parts) -> None:
+    tried = tried_with(parts.settings, parts.index_version, parts.sight)
+    await try_given_up(parts.database, parts.settings, tried)
 
 
 async def _keep_up(parts: Parts) -> bool:

@@ -192,7 +192,7 @@ async def test_a_broken_file_fails_the_run_and_not_the_others(world: World) -> N
     assert document["status"] == "failed"
     assert document["error_message"] and "Error" not in document["error_message"]
     assert document["quarantined_at"] is not None
-    # What will never work is not tried again, until it changes.
+    # What will never work is not tried again, until it or a limit changes.
     status, report, _ = await world.single()
     assert (status, report["files_failed"]) == (0, 0)
 
@@ -211,6 +211,12 @@ async def test_a_file_above_the_limit_says_so(world: World) -> None:
     assert status == 1
     document = await world.document("large.txt")
     assert (document["status"], document["error_code"]) == ("failed", "too_large")
+    assert (await world.single(RAG_FILE_MAX_BYTES="1000"))[1]["files_failed"] == 0
+    # Another limit is worth another try, and only one.
+    assert (await world.single(RAG_FILE_MAX_BYTES="1500"))[1]["files_failed"] == 1
+    assert (await world.single(RAG_FILE_MAX_BYTES="1500"))[1]["files_failed"] == 0
+    assert (await world.single(RAG_FILE_MAX_BYTES="3000"))[0] == 0
+    assert (await world.document("large.txt"))["status"] == "indexed"
 
 
 async def test_a_missing_folder_is_a_configuration_error_and_deletes_nothing(world: World) -> None:

@@ -422,6 +422,45 @@ async def test_an_upload_as_another_living_pipeline_indexes_it_is_left_alone(dat
         assert await queued("other", "v3", stored="v1") == 1
 
 
+async def test_what_was_given_up_is_tried_once_more_with_something_else(database: Database) -> None:
+    async with database.connect() as connection:
+        await connection.execute(
+            """
+            insert into public.rag_pipeline_state (pipeline_id, pipeline_type, last_check_time)
+            values ('one', 'local', now()), ('other', 'local', now());
+            insert into public.document_metadata (id, source, pipeline_id, source_key, status, quarantined_at)
+            values ('file', 'local', 'one', 'a.md', 'failed', now()), ('upload', 'upload', null, null, 'failed', now())
+            """
+        )
+
+        async def queued(pipeline_id: str, tried_with: str) -> set[str]:
+            """What it queues; all of it fails again."""
+            await connection.execute(
+                """
+                delete from queue.procrastinate_jobs;
+                update public.document_metadata set status = 'failed'
+                """
+            )
+            given_up = "select public.enqueue_given_up_documents($1, $2, 10)"
+            await connection.fetchval(given_up, pipeline_id, tried_with)
+            rows = await connection.fetch("select id from public.document_metadata where status = 'pending'")
+            for row in rows:
+                begun = await connection.fetchrow("select * from public.begin_document_indexing($1)", row["id"])
+                assert begun is not None
+                fail = "select public.record_document_failure($1, $2, 'too_large', 'It is large.', null, $3)"
+                await connection.fetchval(fail, row["id"], begun["run"], tried_with)
+            return {row["id"] for row in rows}
+
+        # Of earlier versions nobody knows what they were tried with.
+        assert await queued("one", "v1 10") == {"file", "upload"}
+        assert await queued("one", "v1 10") == set()
+        # The other one tries uploads with its own limits in turn, and so not at all.
+        assert await queued("other", "v1 20") == set()
+        assert await queued("one", "v1 30") == {"file", "upload"}
+        await connection.execute("update public.document_metadata set quarantined_at = null")
+        assert await queued("one", "v2 30") == set(), "what is not given up has its next attempt already"
+
+
 async def test_words_are_counted_after_a_bulk_load_and_not_again(database: Database) -> None:
     async with database.connect() as connection:
         refresh = "select public.refresh_document_statistics()"
