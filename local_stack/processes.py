@@ -123,7 +123,8 @@ def _may_bind(address: str, port: int) -> bool:
 
 def free_ports(count: int) -> list[int]:
     """Ports nobody listens on, different from each other, and none that the system gives to outgoing connections."""
-    candidates = random.sample(QUIET_PORTS, len(QUIET_PORTS))
+    # The system's: tests that run beside each other must not draw the same from one seed.
+    candidates = random.SystemRandom().sample(QUIET_PORTS, len(QUIET_PORTS))
     return list(itertools.islice(filter(port_is_free, candidates), count))
 
 

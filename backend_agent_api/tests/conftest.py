@@ -1,6 +1,5 @@
 """Fixtures of the agent API: one database and one running API for the session, people made per test."""
 
-import socket
 from collections.abc import AsyncGenerator
 from typing import Any
 
@@ -13,6 +12,7 @@ from agent_api_support.chat_world import ChatWorld, run_chat_world
 
 from local_stack.postgres.cluster import Cluster
 from local_stack.postgres.testing import Database
+from local_stack.processes import free_ports
 from local_stack.stripe_sandbox.tests.running import RunningSandbox
 
 
@@ -47,9 +47,7 @@ def auth_server(shared_auth_server: AuthServer) -> AuthServer:
 @pytest.fixture
 def unused_port() -> int:
     """A port that nobody listens on."""
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return probe.getsockname()[1]
+    return free_ports(1)[0]
 
 
 @pytest_asyncio.fixture(scope="module")

@@ -30,7 +30,8 @@ from agent_api.doctor.__main__ import examine, render, status_of
 from agent_api.settings import Settings
 from local_stack.environments import STACK
 from local_stack.postgres.testing import Database
-from local_stack.stripe_sandbox.tests.running import SECRET_KEY, RunningSandbox, free_port
+from local_stack.processes import free_ports
+from local_stack.stripe_sandbox.tests.running import SECRET_KEY, RunningSandbox
 
 pytestmark = STRIPE_AND_HTTPX
 SERVICE = Path(__file__).resolve().parents[1]
@@ -129,7 +130,7 @@ async def answering(status: int, body: object) -> AsyncGenerator[str]:
 async def run_demo_model() -> AsyncGenerator[str]:
     """The stack's own model as a process, in the environment that has its packages."""
     python = sys.executable if find_spec("onnxruntime") else str(STACK.python)
-    port = free_port()
+    (port,) = free_ports(1)
     process = await asyncio.create_subprocess_exec(
         python,
         "-m",

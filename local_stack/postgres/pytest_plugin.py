@@ -6,7 +6,6 @@ Loaded by the repository's conftest.py, so that every part of it uses the same c
 from __future__ import annotations
 
 import itertools
-import socket
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
@@ -14,6 +13,7 @@ import pytest
 
 from local_stack.postgres.cluster import Cluster, remove_cluster, start_cluster
 from local_stack.postgres.testing import Database
+from local_stack.processes import free_ports
 
 SQL_DIRECTORY = Path(__file__).resolve().parents[2] / "sql"
 # Nothing in a test's cluster has to survive a power cut.
@@ -26,9 +26,7 @@ PRODUCT_TEMPLATE = "template_product"
 def postgres_cluster(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Cluster]:
     """A cluster shaped like Supabase's, without the product's schema."""
     directory = tmp_path_factory.mktemp("postgres")
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        port: int = probe.getsockname()[1]
+    (port,) = free_ports(1)
     with start_cluster(directory, port, SETTINGS) as cluster:
         yield cluster
     remove_cluster(directory)

@@ -1,7 +1,6 @@
 """deploy/gcp/bootstrap.sql: a database whose owner is no superuser and may not hand out BYPASSRLS, as on Cloud SQL."""
 
 import os
-import socket
 import subprocess
 from collections.abc import Iterator
 from uuid import uuid4
@@ -13,6 +12,7 @@ from local_stack.paths import REPOSITORY
 from local_stack.postgres import psql
 from local_stack.postgres.cluster import BOOTSTRAP_DIRECTORY, Cluster, remove_cluster, start_cluster
 from local_stack.postgres.pytest_plugin import SETTINGS
+from local_stack.processes import free_ports
 
 BOOTSTRAP = REPOSITORY / "deploy" / "gcp" / "bootstrap.sql"
 DATABASE = "cloud"
@@ -40,9 +40,7 @@ as $$ select (nullif(current_setting('request.jwt.claims', true), '')::jsonb ->>
 def cluster(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Cluster]:
     """A server of its own: roles belong to the whole of it, and those of the others are Supabase's."""
     directory = tmp_path_factory.mktemp("cloud-sql")
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        port: int = probe.getsockname()[1]
+    (port,) = free_ports(1)
     with start_cluster(directory, port, SETTINGS) as running:
         running.run_sql(f"create database {DATABASE}")
         running.run_sql(AS_ON_CLOUD_SQL.format(roles=SUPABASE_ROLES, database=DATABASE), database=DATABASE)

@@ -14,8 +14,9 @@ import httpx
 import pytest
 from docx import Document
 
-from local_stack.google_drive.tests.running import DOCUMENT, DOCX, REPOSITORY, SERVICE_ACCOUNT, RunningDrive, free_port
+from local_stack.google_drive.tests.running import DOCUMENT, DOCX, REPOSITORY, SERVICE_ACCOUNT, RunningDrive
 from local_stack.postgres.testing import Database
+from local_stack.processes import free_ports
 
 SERVICE = Path(__file__).resolve().parents[2]
 FORM = "application/vnd.google-apps.form"
@@ -28,7 +29,7 @@ RunWorker: TypeAlias = Callable[..., Awaitable[tuple[int, dict[str, Any]]]]
 @pytest.fixture(scope="module")
 async def model_url() -> AsyncGenerator[str]:
     """An embedding model on a port."""
-    port = free_port()
+    (port,) = free_ports(1)
     process = await asyncio.create_subprocess_exec(
         sys.executable, "-m", "local_stack.demo_model", "--port", str(port), cwd=REPOSITORY
     )

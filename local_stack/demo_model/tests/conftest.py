@@ -1,7 +1,6 @@
 """One demo model server on a free port for all tests here."""
 
 import os
-import socket
 import subprocess
 import sys
 import time
@@ -12,6 +11,8 @@ from pathlib import Path
 import httpx
 import pytest
 from openai import AsyncOpenAI
+
+from local_stack.processes import free_ports
 
 REPOSITORY = Path(__file__).resolve().parents[3]
 _START_SECONDS = 30
@@ -26,11 +27,6 @@ def _server_python() -> str:
         if python.exists():
             return str(python)
     pytest.fail("the stack's packages are missing: run `python3 deploy.py --type test` once")
-
-
-def _free_port() -> int:
-    with socket.create_server(("127.0.0.1", 0)) as listener:
-        return int(listener.getsockname()[1])
 
 
 def _wait_until_healthy(url: str, process: "subprocess.Popen[bytes]") -> None:
@@ -48,7 +44,7 @@ def _wait_until_healthy(url: str, process: "subprocess.Popen[bytes]") -> None:
 @pytest.fixture(scope="session")
 def model_url() -> Iterator[str]:
     """The address of the running server."""
-    port = _free_port()
+    port = free_ports(1)[0]
     command = [_server_python(), "-m", "local_stack.demo_model", "--port", str(port), "--log-level", "critical"]
     process = subprocess.Popen(command, cwd=REPOSITORY, env={**os.environ, "DEMO_MODEL_CHUNK_MS": "1"})
     try:

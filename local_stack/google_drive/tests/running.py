@@ -3,7 +3,6 @@
 import asyncio
 import base64
 import json
-import socket
 import sys
 from collections.abc import AsyncGenerator, Callable, Coroutine
 from contextlib import asynccontextmanager
@@ -13,6 +12,8 @@ from typing import Any, Self
 import httpx
 from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import padding, rsa
+
+from local_stack.processes import free_ports
 
 REPOSITORY = Path(__file__).resolve().parents[3]
 SERVICE_ACCOUNT = "reader@project.example.com"
@@ -24,17 +25,12 @@ DOCX = "application/vnd.openxmlformats-officedocument.wordprocessingml.document"
 _START_SECONDS = 30
 
 
-def free_port() -> int:
-    with socket.create_server(("127.0.0.1", 0)) as listener:
-        return int(listener.getsockname()[1])
-
-
 class RunningDrive:
     """Starts on entry, ends on exit. The owner has a folder `watched`, shared with the service account."""
 
     def __init__(self, *options: str) -> None:
         self._options = options
-        self.port = free_port()
+        self.port = free_ports(1)[0]
         self.url = f"http://127.0.0.1:{self.port}"
         self.http = httpx.AsyncClient(base_url=self.url, timeout=60)
         self._key = rsa.generate_private_key(public_exponent=65537, key_size=2048)

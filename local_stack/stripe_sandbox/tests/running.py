@@ -2,7 +2,6 @@
 
 import asyncio
 import os
-import socket
 import sys
 from collections.abc import AsyncGenerator
 from contextlib import asynccontextmanager
@@ -12,17 +11,13 @@ from typing import Any, Self
 import httpx
 from stripe import HTTPXClient, StripeClient
 
+from local_stack.processes import free_ports
 from local_stack.stripe_sandbox.tests.receiver import WEBHOOK_SECRET
 
 SECRET_KEY = "sk_test_sandbox_tests"
 REPOSITORY = Path(__file__).resolve().parents[3]
 _START_SECONDS = 30
 _CLEAN_ENVIRONMENT = {name: value for name, value in os.environ.items() if not name.startswith("STRIPE_")}
-
-
-def free_port() -> int:
-    with socket.create_server(("127.0.0.1", 0)) as listener:
-        return int(listener.getsockname()[1])
 
 
 @asynccontextmanager
@@ -51,7 +46,7 @@ class RunningSandbox:
     """Starts on entry, ends on exit; `kill` and `start` again keep the port and the state."""
 
     def __init__(self, state: Path, *, webhook_url: str, webhook_secret: str = WEBHOOK_SECRET) -> None:
-        self.port = free_port()
+        self.port = free_ports(1)[0]
         self.url = f"http://127.0.0.1:{self.port}"
         self.http = httpx.AsyncClient(base_url=self.url, timeout=20)
         self._options = [
