@@ -4258,8 +4258,9 @@ begin
     where m.pipeline_id = p_pipeline_id and m.source_key = f.key
       and (m.file_name, m.url, m.fingerprint, m.source_identity) is distinct from (f.name, f.url, f.fingerprint, f.identity);
 
+    -- What an indexed document lacks is known until its content is found to be another.
     update public.document_metadata as m set attempts = 0, quarantined_at = null, error_code = null, error_message = null
-    where m.id = any(v_changed);
+    where m.id = any(v_changed) and m.status <> 'indexed';
 
     with inserted as (
         insert into public.document_metadata (
@@ -4417,8 +4418,10 @@ as $$
 begin
     update public.document_metadata as m set
         status = private.settled_status(p_document_id, p_status), attempts = 0, quarantined_at = null,
-        error_code = case when p_status = 'not_indexed' then m.error_code end,
-        error_message = case when p_status = 'not_indexed' then m.error_message end, updated_at = now()
+        -- Pages that are pictures are still not read.
+        error_code = case when p_status = 'not_indexed' or m.error_code = 'needs_vision' then m.error_code end,
+        error_message = case when p_status = 'not_indexed' or m.error_code = 'needs_vision' then m.error_message end,
+        updated_at = now()
     where m.id = p_document_id and m.indexing_run = p_run;
     return found;
 end;
@@ -4552,7 +4555,7 @@ as $$
                   m.source = 'upload' and exists (
                       select from public.rag_pipeline_state as o
                       where o.pipeline_id <> p_pipeline_id and o.last_check_time > now() - interval '7 days'
-                        and m.index_version in (o.index_version, split_part(o.index_version, '+', 1))
+                        and rtrim(m.index_version, '+') in (o.index_version, split_part(o.index_version, '+', 1))
                   )
               ))
               or (
@@ -4690,4 +4693,4 @@ insert into private.applied_scripts (name, checksum) values
     ('25-applied-scripts.sql', 'f0a7b2d7bdc65e9df8e860f9ac5befc1c508efd75ebc092c0601616320adc8e9'),
     ('26-queue.sql', '8e43a68849e4cf51b90b21a4f74e4e772dce3ac36de8abb22a3a22287ac9c095'),
     ('27-knowledge-search.sql', '6c4109e8de984b90edec52de361ef5ce6fe1f22361cb404331f30228291a0ed4'),
-    ('28-ingestion.sql', '28a6ae6e53635c4080d02659ce173e68fe4ca45d69e87331faf084b5e95c7ea5');
+    ('28-ingestion.sql', '678c3500d8afb0dcd17f1c4fe27f75992395eb0957ae34bf4efcfca8a02d102f');

@@ -121,8 +121,9 @@ begin
     where m.pipeline_id = p_pipeline_id and m.source_key = f.key
       and (m.file_name, m.url, m.fingerprint, m.source_identity) is distinct from (f.name, f.url, f.fingerprint, f.identity);
 
+    -- What an indexed document lacks is known until its content is found to be another.
     update public.document_metadata as m set attempts = 0, quarantined_at = null, error_code = null, error_message = null
-    where m.id = any(v_changed);
+    where m.id = any(v_changed) and m.status <> 'indexed';
 
     with inserted as (
         insert into public.document_metadata (
@@ -280,8 +281,10 @@ as $$
 begin
     update public.document_metadata as m set
         status = private.settled_status(p_document_id, p_status), attempts = 0, quarantined_at = null,
-        error_code = case when p_status = 'not_indexed' then m.error_code end,
-        error_message = case when p_status = 'not_indexed' then m.error_message end, updated_at = now()
+        -- Pages that are pictures are still not read.
+        error_code = case when p_status = 'not_indexed' or m.error_code = 'needs_vision' then m.error_code end,
+        error_message = case when p_status = 'not_indexed' or m.error_code = 'needs_vision' then m.error_message end,
+        updated_at = now()
     where m.id = p_document_id and m.indexing_run = p_run;
     return found;
 end;
@@ -415,7 +418,7 @@ as $$
                   m.source = 'upload' and exists (
                       select from public.rag_pipeline_state as o
                       where o.pipeline_id <> p_pipeline_id and o.last_check_time > now() - interval '7 days'
-                        and m.index_version in (o.index_version, split_part(o.index_version, '+', 1))
+                        and rtrim(m.index_version, '+') in (o.index_version, split_part(o.index_version, '+', 1))
                   )
               ))
               or (

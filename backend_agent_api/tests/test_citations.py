@@ -252,6 +252,21 @@ async def test_a_document_that_is_indexed_anew_is_not_called_unsearchable(readin
     assert document_id in {each["document_id"] for each in found["passages"]}
 
 
+async def test_what_is_indexed_in_part_says_what_it_lacks(reading: Reading) -> None:
+    person, reader = await reading.person()
+    document_id, _ = await reading.contract(reader)
+    await reading.library.execute(
+        "update public.document_metadata set error_code = 'needs_vision', error_message = '1 of 2 pages are pictures.'"
+        " where id = $1",
+        document_id,
+    )
+    reading.world.model.say("list partly", [Tool("list_documents", "{}")], ["Done."])
+    await person.ask("list partly")
+    (listed,) = told(reading.world)
+    (document,) = [each for each in listed["documents"] if each["document_id"] == document_id]
+    assert (document["state"], document["note"]) == ("indexed", "1 of 2 pages are pictures.")
+
+
 async def test_a_document_is_read_without_what_its_chunks_share(reading: Reading) -> None:
     person, reader = await reading.person()
     document = await reader.upload(b"overlapping", "Overlap.txt")

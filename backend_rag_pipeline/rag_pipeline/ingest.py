@@ -139,9 +139,12 @@ class Ingestor:
                 raise
             return await self._store_nothing(document_id, document, fetched, content_hash, error)
         vectors = await self._embed(chunks, missing)
+        note = _unread(extraction)
         indexed = IndexedContent(
             content_hash=content_hash,
             index_version=self._index_version,
+            document_version=self._index_version if note is None else f"{self._index_version}+{self._sight}",
+            note=note,
             title=title,
             mime_type=extraction.mime_type,
             size_bytes=len(fetched.content),
@@ -167,7 +170,9 @@ class Ingestor:
         self, document_id: str, document: BegunDocument, content_hash: str, targets: tuple[Target, ...]
     ) -> tuple[Target, ...]:
         """The targets whose chunks are not those of this content."""
-        if document.content_hash != content_hash or document.index_version != self._index_version:
+        # With a sight: some of its pages could not be read with the one there is.
+        versions = (self._index_version, f"{self._index_version}+{self._sight}")
+        if document.content_hash != content_hash or document.index_version not in versions:
             return targets
         async with self._database.transaction() as connection:
             held = await queries.spaces_holding(connection, document_id, content_hash, self._index_version)
@@ -276,6 +281,16 @@ class Ingestor:
             return False
         async with self._database.transaction() as connection:
             return await queries.last_failure(connection, document_id) == TIMED_OUT_CODE
+
+
+def _unread(extraction: Extraction) -> ExtractionError | None:
+    """What is said beside a document of which some pages could not be read."""
+    if not extraction.unread_pages:
+        return None
+    pages = f"{extraction.unread_pages:,} of {len(extraction.pages):,} pages"
+    return ExtractionError(
+        "needs_vision", f"Not all of it can be searched: {pages} are pictures, and reading these is not set up here."
+    )
 
 
 def _page_count(extraction: Extraction) -> int | None:

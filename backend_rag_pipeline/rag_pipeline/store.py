@@ -10,7 +10,7 @@ from psycopg.types.json import Jsonb
 from rag_pipeline import queries
 from rag_pipeline.chunking.model import Chunk
 from rag_pipeline.database import Connection, Database
-from rag_pipeline.extractors.model import Table
+from rag_pipeline.extractors.model import ExtractionError, Table
 
 SECONDS_PER_CHUNK_MAX = 0.1
 """An index that does not fit into memory makes a chunk this slow to add."""
@@ -30,6 +30,10 @@ class IndexedContent:
 
     content_hash: str
     index_version: str
+    document_version: str
+    """Of the document, which what is not read yet may set apart from its chunks'."""
+    note: ExtractionError | None
+    """What the passages lack."""
     title: str | None
     mime_type: str
     size_bytes: int
@@ -57,8 +61,10 @@ async def replace_document(database: Database, document_id: str, *, run: int, in
             document_id,
             run=run,
             status="indexed",
+            code=None if indexed.note is None else indexed.note.code,
+            message=None if indexed.note is None else indexed.note.message,
             content_hash=indexed.content_hash,
-            index_version=indexed.index_version,
+            index_version=indexed.document_version,
             mime_type=indexed.mime_type,
             size_bytes=indexed.size_bytes,
             schema=schema_text(indexed.tables),

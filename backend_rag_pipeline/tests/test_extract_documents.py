@@ -101,6 +101,9 @@ def test_without_ocr_pictures_say_so_and_text_pages_stay() -> None:
     assert failure.value.code == "needs_vision"
     found = extract_file(make_scan("words"), file_name="a.pdf", mime_type=None, limits=limits)
     assert [bool(page.text) for page in found.pages] == [False, True]
+    assert found.unread_pages == 1
+    blank = extract_file(make_pdf([[], ["words"]]), file_name="a.pdf", mime_type=None, limits=limits)
+    assert ([bool(page.text) for page in blank.pages], blank.unread_pages) == ([False, True], 0)
 
 
 def test_a_docx_becomes_markdown_without_invented_pages() -> None:

@@ -9,10 +9,12 @@ import subprocess
 import sys
 import time
 
-from made_files import make_image
+from made_files import make_image, make_scan
 from rag_support.embedding_server import vector_of
 from rag_support.vision_service import VisionService
 from rag_support.world import SERVICE, World
+
+from rag_pipeline.extractors.language_data import has_ocr
 
 TEXT = "# Oranges\n\nOranges ripen in winter.\n\n# Apples\n\nApples ripen in autumn.\n"
 SLOW_DELETE = """
@@ -173,6 +175,26 @@ async def test_a_picture_nobody_could_see_is_looked_at_once_by_each_model_that_c
     assert await world.texts("picture.png") == ["A picture of 900 by 200 pixels."]
     assert vision.models == ["refused", "sees"]
     assert (await world.document("picture.png"))["error_code"] is None
+
+
+async def test_pages_that_nobody_could_read_are_told_until_somebody_can(world: World) -> None:
+    path = world.write("partly.pdf", make_scan("ORANGES"))
+    without = {"TESSDATA_PREFIX": str(world.logs)}
+    assert (await world.single(**without))[0] == 0
+    document = await world.document("partly.pdf")
+    assert (document["status"], document["error_code"]) == ("indexed", "needs_vision")
+    assert "1 of 2 pages are pictures" in document["error_message"]
+    world.embeddings.forget()
+    assert (await world.single(**without))[1]["files_processed"] == 0
+    # Looked at again, it is what it was.
+    os.utime(path, (1_600_000_000, 1_600_000_000))
+    assert (await world.single(**without))[0] == 0
+    assert (await world.document("partly.pdf"))["error_code"] == "needs_vision"
+    assert world.embeddings.documents() == []
+    if has_ocr(()):
+        assert (await world.single())[0] == 0
+        assert (await world.document("partly.pdf"))["error_code"] is None
+        assert any("ORANGES" in text for text in await world.texts("partly.pdf"))
 
 
 async def test_a_bulk_load_leaves_its_words_counted(world: World) -> None:

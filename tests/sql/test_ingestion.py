@@ -412,6 +412,8 @@ async def test_an_upload_as_another_living_pipeline_indexes_it_is_left_alone(dat
         assert await queued("one", "v1", "ocr", stored="v0") == 1
         assert await queued("other", "v2", "vision", stored="v1") == 0
         assert await queued("one", "v1", "ocr", stored="v2") == 0
+        # Nor what it indexed as far as it could see, which was not all.
+        assert await queued("one", "v1", "ocr", stored="v2+", code="needs_vision") == 0
         # Nor is a picture that the other could not read.
         assert await queued("other", "v1", "vision", stored="v1+ocr", code="needs_vision") == 0
         # Neither indexes so any more, or only one that was taken away.

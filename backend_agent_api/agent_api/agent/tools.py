@@ -83,8 +83,8 @@ def _document(row: queries.Row) -> dict[str, Any]:
     status = row["status"]
     state = STATES_WITH_TEXT.get(status, STATES[status]) if row["chunk_count"] else STATES[status]
     told = {"document_id": row["id"], "title": row["title"] or UNTITLED, "state": state}
-    if status in ("failed", "not_indexed") and row["error_message"]:
-        told["reason"] = row["error_message"]
+    if status in ("failed", "not_indexed", "indexed") and row["error_message"]:
+        told["note" if status == "indexed" else "reason"] = row["error_message"]
     return told
 
 

@@ -24,9 +24,9 @@ class LanguageData:
 @lru_cache
 def find_data(languages: tuple[str, ...]) -> LanguageData | None:
     """The data of these languages; without any, of those that are installed."""
-    for name in (os.environ.get("TESSDATA_PREFIX"), *_DATA_DIRECTORIES):
-        if not name:
-            continue
+    # As tesseract has it: who names a folder means that one, also where it is empty.
+    named = os.environ.get("TESSDATA_PREFIX", "")
+    for name in (named,) if Path(named or "-").is_dir() else _DATA_DIRECTORIES:
         installed = {path.stem for path in Path(name).glob("*.traineddata")} - _NO_LANGUAGES
         # Each language takes its time on every page; English first, as it is what tesseract reads best.
         found = list(languages) or sorted(installed, key=lambda language: (language != "eng", language))

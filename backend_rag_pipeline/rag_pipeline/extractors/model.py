@@ -55,6 +55,8 @@ class Extraction:
     mime_type: str
     pages: tuple[PageText, ...]
     tables: tuple[Table, ...] = ()
+    unread_pages: int = 0
+    """Pages that are pictures, which nothing here could read; the text is that of the others."""
 
 
 class ExtractionError(Exception):

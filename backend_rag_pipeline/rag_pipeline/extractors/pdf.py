@@ -14,7 +14,7 @@ from rag_pipeline.extractors.language_data import has_ocr
 from rag_pipeline.extractors.limits import ExtractionLimits
 from rag_pipeline.extractors.model import Extraction, ExtractionError, PageText
 from rag_pipeline.extractors.ocr import read_pdf_pages
-from rag_pipeline.extractors.pdfium import Bookmark, Line, open_pdf, read_lines, read_outline
+from rag_pipeline.extractors.pdfium import Bookmark, Line, has_picture, open_pdf, read_lines, read_outline
 
 _HEADING_MAX_CHARACTERS = 120
 _HEADING_RATIO = 1.18
@@ -46,20 +46,26 @@ def extract_pdf(content: bytes, limits: ExtractionLimits) -> Extraction:
                 raise ExtractionError("too_large", "The PDF holds more text than can be indexed. Split it.")
         outline = read_outline(document)
         title = _title(document.get_metadata_value("Title"))
-    texts = dict(enumerate(_page_texts(_without_running_lines(pages), outline)))
-    texts.update(_scanned(content, [index for index, text in texts.items() if not text], count, limits))
+        texts = dict(enumerate(_page_texts(_without_running_lines(pages), outline)))
+        empty = [index for index, text in texts.items() if not text]
+        is_read = has_ocr(limits.ocr_languages)
+        unread = 0 if is_read else sum(has_picture(document, index) for index in empty)
+    texts.update(_scanned(content, empty, count, limits, has_reader=is_read))
     return Extraction(
         title=title,
         mime_type="application/pdf",
         pages=tuple(PageText(number=index + 1, text=texts[index]) for index in range(count)),
+        unread_pages=unread,
     )
 
 
-def _scanned(content: bytes, empty: Sequence[int], count: int, limits: ExtractionLimits) -> dict[int, str]:
+def _scanned(
+    content: bytes, empty: Sequence[int], count: int, limits: ExtractionLimits, *, has_reader: bool
+) -> dict[int, str]:
     """What OCR reads on pages without text."""
     if not empty:
         return {}
-    if not has_ocr(limits.ocr_languages):
+    if not has_reader:
         if len(empty) == count:
             raise ExtractionError(
                 "needs_vision", "The PDF holds pictures of pages and no text; reading these is not set up here."

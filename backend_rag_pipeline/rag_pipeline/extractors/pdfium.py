@@ -39,6 +39,7 @@ class _TextPage(Protocol):
 
 class _Page(Protocol):
     def get_textpage(self) -> _TextPage: ...
+    def get_objects(self, filter: list[int]) -> Iterator[object]: ...
     def close(self) -> None: ...
 
 
@@ -94,6 +95,18 @@ def read_lines(document: PdfDocument, index: int) -> list[Line]:
         text = text_page.get_text_range(0, count) if count > 0 else ""
         # Positions are per character of PDFium; where these are not Python's, a page goes without sizes.
         return list(_lines(text, text_page if len(text) == count else None))
+    finally:
+        page.close()
+
+
+def has_picture(document: PdfDocument, index: int) -> bool:
+    """Whether a page shows an image; one that is broken does not."""
+    try:
+        page = document[index]
+    except _pdfium.PdfiumError:
+        return False
+    try:
+        return next(page.get_objects(filter=[_raw.FPDF_PAGEOBJ_IMAGE]), None) is not None
     finally:
         page.close()
 
