@@ -115,9 +115,11 @@ async def test_a_document_is_renamed(library: Library) -> None:
     renamed = await reader.patch(document["id"], title="  Rental contract 🏠 ")
     assert renamed.json()["title"] == "Rental contract 🏠"
     assert renamed.json()["file_name"] == "a.txt"
-    for title in ("", "   ", "a\x00b", "x" * 301):
+    for title in ("", "   ", "a\x00b", "x" * 301, "\u202e", "\u200b \n"):
         assert refusal(await reader.patch(document["id"], title=title)) == (422, "invalid_request")
     assert (await reader.patch(document["id"])).json()["title"] == "Rental contract 🏠"
+    misleading = await reader.patch(document["id"], title="Rental\ncontract \u202e🏠")
+    assert misleading.json()["title"] == "Rental contract 🏠"
     # Ingestion keeps it, and the list finds it by the name of its file all the same.
     async with library.database.connect() as connection:
         given = "select title_is_given from public.document_metadata where id = $1"

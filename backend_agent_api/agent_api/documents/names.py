@@ -18,13 +18,17 @@ def clean_file_name(offered: str) -> str:
     name = clean_text(offered)
     for escape, character in ESCAPES.items():
         name = name.replace(escape, character)
-    name = unicodedata.normalize("NFC", re.split(r"[/\\]", name)[-1])
-    kept = (_shown(character) for character in name)
-    name = re.sub(r"\s+", " ", "".join(kept)).strip().rstrip(" .")
+    name = in_one_line(re.split(r"[/\\]", name)[-1]).rstrip(" .")
     if name.startswith("."):
         # A hidden file, or nothing but an extension.
         name = name.lstrip(". ") if name.count(".") > 1 else UNNAMED + name
     return _shortened(name or UNNAMED)
+
+
+def in_one_line(text: str) -> str:
+    """Without control and direction marks, which could make a name look like another one."""
+    kept = (_shown(character) for character in unicodedata.normalize("NFC", text))
+    return re.sub(r"\s+", " ", "".join(kept)).strip()
 
 
 def _shown(character: str) -> str:

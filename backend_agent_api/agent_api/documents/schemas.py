@@ -6,6 +6,7 @@ from typing import Annotated, Literal
 from fastapi import Path, Query
 from pydantic import AfterValidator, BaseModel, Field, StringConstraints
 
+from agent_api.documents.names import in_one_line
 from agent_api.text import StorableText, refuse_unstorable
 
 TITLE_MAX_CHARACTERS = 300
@@ -23,15 +24,25 @@ ChunkId = Annotated[int, Path(ge=1, le=CHUNK_ID_MAX, description="A passage's id
 SearchText = Annotated[
     StorableText | None, Query(max_length=200, description="Only documents whose title or file name holds this.")
 ]
+
+
+def _title(offered: str) -> str:
+    title = in_one_line(offered)
+    if not title:
+        raise ValueError("must hold a character that can be seen")
+    return title
+
+
 Title = Annotated[
     str,
     StringConstraints(strip_whitespace=True, min_length=1, max_length=TITLE_MAX_CHARACTERS),
     AfterValidator(refuse_unstorable),
+    AfterValidator(_title),
 ]
 
 
 class DocumentFault(BaseModel):
-    """Why a document is not indexed. `code` is stable; `message` is for people."""
+    """Why a document is not indexed, or what is missing of it. `code` is stable; `message` is for people."""
 
     code: str
     message: str
