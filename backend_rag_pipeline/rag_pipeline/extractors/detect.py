@@ -13,6 +13,8 @@ Kind = Literal[
 ]
 """Which extractor reads it. `office`: documents and slides; `markup`: formats in text that need their own reader."""
 
+UNREADABLE_CONTENT = "What is in the file is neither text nor of a type that is read, whatever its name says."
+
 DOCX = "application/vnd.openxmlformats-officedocument.wordprocessingml.document"
 PPTX = "application/vnd.openxmlformats-officedocument.presentationml.presentation"
 XLSX = "application/vnd.openxmlformats-officedocument.spreadsheetml.sheet"
@@ -132,4 +134,4 @@ def _detect_compound_file(content: bytes) -> tuple[Kind, str]:
     for stream, kind, mime_type in _CFB_STREAMS:
         if stream.encode("utf-16-le") + b"\0\0" in content:
             return kind, mime_type
-    raise ExtractionError("unsupported_type", "Files of this type are not read.")
+    raise ExtractionError("unsupported_type", UNREADABLE_CONTENT)

@@ -5,7 +5,7 @@ from pathlib import PurePosixPath
 from rag_pipeline.extractors.archives import check_archive
 from rag_pipeline.extractors.decoding import decode_text, html_charset
 from rag_pipeline.extractors.delimited import extract_delimited
-from rag_pipeline.extractors.detect import Kind, detect_binary, detect_text
+from rag_pipeline.extractors.detect import UNREADABLE_CONTENT, Kind, detect_binary, detect_text
 from rag_pipeline.extractors.documents import (
     extract_html,
     extract_json,
@@ -55,7 +55,7 @@ def _extract_binary(content: bytes, kind: Kind, mime_type: str, limits: Extracti
 def _extract_text(content: bytes, *, file_name: str, mime_type: str | None, limits: ExtractionLimits) -> Extraction:
     text = decode_text(content, charset_hint=html_charset(content))
     if text is None:
-        raise ExtractionError("unsupported_type", "Files of this type are not read.")
+        raise ExtractionError("unsupported_type", UNREADABLE_CONTENT)
     if len(text) > limits.text_max_characters:
         raise ExtractionError("too_large", "The file holds more text than can be indexed. Split it.")
     kind, found_type = detect_text(text, file_name=file_name, mime_type=mime_type)
