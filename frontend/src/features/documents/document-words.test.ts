@@ -12,6 +12,10 @@ test("what can be done depends on who holds the file", () => {
   expect(adviceFor(failed("encrypted", "local"))).toBe("Save it without the password; it is then read by itself.")
 })
 
+test("what is missing of a document that is ready has advice of its own", () => {
+  expect(adviceFor(failed("needs_vision", "local"))).toBe("A version whose text can be selected would be read.")
+})
+
 test("an unknown fault is tried again, until it is given up", () => {
   expect(adviceFor(failed("embedding_unavailable"))).toBe("It is tried again by itself.")
   expect(adviceFor(failed("constructor", "upload", true))).toBe("It is not tried again until it changes.")

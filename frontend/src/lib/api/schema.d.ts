@@ -875,7 +875,7 @@ export interface components {
         };
         /**
          * DocumentFault
-         * @description Why a document is not indexed. `code` is stable; `message` is for people.
+         * @description Why a document is not indexed, or what is missing of it. `code` is stable; `message` is for people.
          */
         DocumentFault: {
             /** Code */
