@@ -3660,17 +3660,15 @@ comment on function public.enqueue_document(text, integer) is
 revoke all on function public.enqueue_document(text, integer) from public, anon, authenticated;
 grant execute on function public.enqueue_document(text, integer) to service_role;
 
--- ===== 27-knowledge-search.sql =====
+-- ===== 27-embedding-spaces.sql =====
 
--- Retrieval: the spaces that vectors live in, and how passages are found. Vector operators live in the extension's schema
--- (extensions, or public in older databases), so functions that use them, and only these, name schemas in their search_path.
+-- The spaces that vectors live in: one model each, one of them active, and how another takes over. Functions that use
+-- vector operators, and only these, name schemas in their search_path: the extension lives in extensions, or in public.
 
 alter table public.embedding_space
 add column if not exists retired_at timestamptz;
 comment on column public.embedding_space.retired_at is
 'Since when another space serves in its place; its chunks may go. Null = serves, or is being filled to serve.';
-
--- ----- Spaces
 
 create or replace function public.ensure_embedding_space(p_model text, p_dimensions integer) returns integer
 language plpgsql
@@ -3790,7 +3788,10 @@ comment on function public.drop_unused_embedding_spaces() is
 revoke all on function public.drop_unused_embedding_spaces() from public, anon, authenticated;
 grant execute on function public.drop_unused_embedding_spaces() to service_role;
 
--- ----- Search
+-- ===== 28-knowledge-search.sql =====
+
+-- Retrieval: how passages are found. Vector operators live in the extension's schema (extensions, or public in older
+-- databases), so functions that use them, and only these, name schemas in their search_path.
 
 create or replace function private.search_filter(
     p_user_id uuid, p_document_ids text[], p_sources text[], p_mime_types text[], p_scope text,
@@ -4128,15 +4129,10 @@ $function$, '{vector}', v_vector);
 end;
 $$;
 
-create or replace function public.schema_version() returns integer
-language sql immutable
-set search_path = ''
-as $$ select 4 $$;
+-- ===== 29-source-listings.sql =====
 
--- ===== 28-ingestion.sql =====
-
--- Ingestion: what the worker does to documents, each act one function. Only the worker's role calls them; they read
--- and write schema queue, where nobody else has any right.
+-- What a look at a folder or a Drive does to documents. Only the worker's role calls these functions and those of the next
+-- script; they read and write schema queue, where nobody else has any right.
 
 alter table public.document_metadata
 add column if not exists source_identity text,
@@ -4312,6 +4308,10 @@ as $$
 $$;
 comment on function public.record_source_failure(text, text, text, text) is
 'Notes why a look at the source failed; documents and the state to go on from stay as they are.';
+
+-- ===== 30-document-indexing.sql =====
+
+-- Attempts at documents, and what is to be tried again; each act of the worker is one function.
 
 select private.drop_functions('begin_document_indexing');
 create function public.begin_document_indexing(p_document_id text) returns table (
@@ -4667,6 +4667,11 @@ begin
 end;
 $$;
 
+create or replace function public.schema_version() returns integer
+language sql immutable
+set search_path = ''
+as $$ select 4 $$;
+
 -- ===== records for migrate.sh =====
 
 insert into private.applied_scripts (name, checksum) values
@@ -4692,5 +4697,7 @@ insert into private.applied_scripts (name, checksum) values
     ('24-billing.sql', '0323de6220fff0fe652271f25aed294c25ea20319d71d33f24c18310f7451ff6'),
     ('25-applied-scripts.sql', 'f0a7b2d7bdc65e9df8e860f9ac5befc1c508efd75ebc092c0601616320adc8e9'),
     ('26-queue.sql', '8e43a68849e4cf51b90b21a4f74e4e772dce3ac36de8abb22a3a22287ac9c095'),
-    ('27-knowledge-search.sql', '6c4109e8de984b90edec52de361ef5ce6fe1f22361cb404331f30228291a0ed4'),
-    ('28-ingestion.sql', '678c3500d8afb0dcd17f1c4fe27f75992395eb0957ae34bf4efcfca8a02d102f');
+    ('27-embedding-spaces.sql', '595897a8073577e555a8b23364cc9cace61654afb105ca8d86cfaea494fae5fc'),
+    ('28-knowledge-search.sql', '931c6112de1e7d90df7789ef30e7e7decb161e4bcf395a7d128a65861ba90361'),
+    ('29-source-listings.sql', '88a165cb8c04380105a0dad969bb5a8dbe14e50d093305e5f66e8424c57de87d'),
+    ('30-document-indexing.sql', '197901021253bffa79b4b40a37ea9bf8d55e12d6929f7762c527327931e6bba9');

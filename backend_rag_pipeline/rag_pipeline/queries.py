@@ -1,4 +1,4 @@
-"""The worker's SQL. Rules stand in the functions of sql/28-ingestion.sql; here they are called with types."""
+"""The worker's SQL. Rules stand in functions of sql/29-source-listings.sql and 30; here they are called with types."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
