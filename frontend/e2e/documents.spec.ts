@@ -247,6 +247,7 @@ for (const scheme of ["light", "dark"] as const) {
     await page.keyboard.press("Enter")
     await expect(page.getByRole("menuitem").first()).toBeFocused()
     await page.keyboard.press("End")
+    await expect(page.getByRole("menuitem", { name: "Delete" })).toBeFocused()
     await page.keyboard.press("Enter")
     await expect(page.getByRole("button", { name: "Keep it" })).toBeFocused()
     await page.keyboard.press("Tab")
