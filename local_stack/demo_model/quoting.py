@@ -5,7 +5,7 @@ import re
 from collections import Counter
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from itertools import islice
 from typing import cast
 
@@ -104,8 +104,9 @@ def first_document_id(results: Sequence[str]) -> str | None:
 
 
 def opening(passage: Passage, *, count: int = 3) -> list[Quote]:
-    """How a document begins."""
-    return [Quote(passage.source, sentence, related=True) for sentence in islice(_sentences(passage.text), count)]
+    """How a document begins. Its pages here are pieces of text, not those of a file, so none is named."""
+    source = replace(passage, page=None).source
+    return [Quote(source, sentence, related=True) for sentence in islice(_sentences(passage.text), count)]
 
 
 def _from_json(value: object, title: str) -> Iterator[Passage]:
