@@ -84,4 +84,6 @@ async def test_an_answer_streams_and_too_large_a_question_does_not_arrive(joined
             go_on.set()
             assert (await live.rest()).text == "First second"
         headers = {**user.headers, "Content-Type": "application/json"}
-        assert (await client.post(ASK, content=b" " * (LIMIT + 1), headers=headers)).status_code == 413
+        refused = await client.post(ASK, content=b" " * (LIMIT + 1), headers=headers)
+        assert (refused.status_code, refused.json()["error"]["code"]) == (413, "message_too_large")
+        assert refused.headers["access-control-allow-origin"] == "*"
