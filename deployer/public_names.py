@@ -32,7 +32,7 @@ class Refusal:
 def examine_names(target: Target, seconds_max: float) -> list[Problem]:
     """What is wrong with the public names once there is no more to wait for."""
     variables = target.variables()
-    port = int(variables.get("DEPLOY_HTTPS_PORT", SETTINGS["DEPLOY_HTTPS_PORT"].default))
+    port = int(variables.get("DEPLOY_HTTPS_PORT") or SETTINGS["DEPLOY_HTTPS_PORT"].default)
     logs = " ".join(["docker", "compose", "-p", target.project, "logs", "caddy"])
     deadline = time.monotonic() + seconds_max
     found = [_wait(variables[name], port, f"{logs} {service}", deadline) for name, service in NAMES.items()]

@@ -11,6 +11,9 @@ from rag_support.world import SERVICE, World
 
 # To root nothing is unreadable, unless it gives that right away.
 AS_ANYBODY = ("setpriv", "--bounding-set=-dac_override,-dac_read_search") if os.geteuid() == 0 else ()
+pytestmark = pytest.mark.skipif(
+    bool(AS_ANYBODY) and shutil.which("setpriv") is None, reason="root cannot give its rights away without setpriv"
+)
 
 
 def run_as_anybody(world: World) -> subprocess.CompletedProcess[str]:
@@ -26,8 +29,6 @@ def run_as_anybody(world: World) -> subprocess.CompletedProcess[str]:
 
 @pytest.mark.parametrize("mode", [0o000, 0o400])
 async def test_a_folder_that_may_not_be_read_keeps_its_documents_and_stops_no_other(world: World, mode: int) -> None:
-    if AS_ANYBODY and shutil.which(AS_ANYBODY[0]) is None:
-        pytest.skip("root cannot give its rights away here")
     closed = world.write("papers/closed/deep/pears.md", "Pears ripen in summer.").parents[1]
     world.write("papers/plums.md", "Plums ripen in autumn.")
     assert (await asyncio.to_thread(run_as_anybody, world)).returncode == 0
@@ -50,8 +51,6 @@ async def test_a_folder_that_may_not_be_read_keeps_its_documents_and_stops_no_ot
 
 
 async def test_what_cannot_be_read_is_shown_for_as_long_as_it_cannot(world: World) -> None:
-    if AS_ANYBODY and shutil.which(AS_ANYBODY[0]) is None:
-        pytest.skip("root cannot give its rights away here")
     world.write("fruit.md", "Oranges ripen in winter.")
     closed = world.write("closed/pears.md", "Pears ripen in summer.").parent
     closed.chmod(0o000)

@@ -122,7 +122,7 @@ KNOWN_FAULTS: dict[str, list[str]] = {
         f"{RAG}/google_drive/test_google_drive_changes.py::test_every_page_of_the_log_is_read",
     ],
     "checkpoint saved before the work": [
-        "tests/sql/test_ingestion.py::test_a_listing_queues_what_is_new_together_with_the_state_that_follows_it",
+        "tests/sql/test_source_listings.py::test_a_listing_queues_what_is_new_together_with_the_state_that_follows_it",
     ],
     "no server limits on uploads": [
         f"{API}/test_documents_upload.py::test_a_file_over_the_limit_is_413_declared_or_not",

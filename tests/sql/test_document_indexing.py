@@ -1,160 +1,11 @@
-"""What the worker does to documents, as the database sees it."""
+"""Attempts at documents: overtaken, failed, lost with their worker, tried again."""
 
 from __future__ import annotations
 
-import json
-from collections.abc import Sequence
-from typing import Any
-from uuid import UUID, uuid4
-
 import asyncpg
-import pytest
 
 from local_stack.postgres.testing import Database
-
-PIPELINE = "local"
-SPACE_DIMENSIONS = 3
-
-
-def file(key: str, fingerprint: str = "1", aliases: Sequence[str] = (), **more: Any) -> dict[str, Any]:
-    name = key.rsplit("/", 1)[-1]
-    known: dict[str, Any] = {"key": key, "name": name, "fingerprint": fingerprint, "identity": f"inode of {key}"}
-    return known | {"aliases": list(aliases)} | more
-
-
-async def hold_lease(connection: asyncpg.Connection, pipeline_id: str = PIPELINE) -> UUID:
-    holder = uuid4()
-    await connection.execute("delete from public.job_leases")
-    await connection.fetchval("select public.acquire_job_lease($1, $2, 30)", f"rag-sync:{pipeline_id}", holder)
-    return holder
-
-
-async def apply(
-    connection: asyncpg.Connection,
-    holder: UUID,
-    files: Sequence[dict[str, Any]],
-    *,
-    removed: Sequence[str] = (),
-    renames: Sequence[tuple[str, str]] = (),
-    state: dict[str, Any] | None = None,
-) -> tuple[int, ...]:
-    row = await connection.fetchrow(
-        "select * from public.apply_source_listing($1, 'local', $2, $3, $4, $5, true, $6)",
-        PIPELINE,
-        holder,
-        json.dumps(list(files)),
-        list(removed),
-        json.dumps([{"old_key": old, "new_key": new} for old, new in renames]),
-        json.dumps(state or {}),
-    )
-    assert row is not None
-    return tuple(row.values())
-
-
-async def documents(connection: asyncpg.Connection) -> dict[str, asyncpg.Record]:
-    rows = await connection.fetch("select * from public.document_metadata")
-    return {row["source_key"] or row["id"]: row for row in rows}
-
-
-async def jobs(connection: asyncpg.Connection) -> list[tuple[str, str]]:
-    rows = await connection.fetch(
-        "select args ->> 'document_id' as id, status::text from queue.procrastinate_jobs order by procrastinate_jobs.id"
-    )
-    return [(row["id"], row["status"]) for row in rows]
-
-
-async def begin(connection: asyncpg.Connection, document_id: str) -> int:
-    run = await connection.fetchval("select run from public.begin_document_indexing($1)", document_id)
-    assert isinstance(run, int)
-    return run
-
-
-async def finish(connection: asyncpg.Connection, document_id: str, run: int) -> bool:
-    found = await connection.fetchval(
-        "select public.finish_document_indexing($1, $2, 'indexed', null, null, $3, '1', null, 5, null, 1, null)",
-        document_id,
-        run,
-        "0" * 64,
-    )
-    assert isinstance(found, bool)
-    return found
-
-
-async def test_a_listing_queues_what_is_new_together_with_the_state_that_follows_it(database: Database) -> None:
-    async with database.connect() as connection:
-        holder = await hold_lease(connection)
-        counts = await apply(connection, holder, [file("a.md"), file("sub/b.md")], state={"page": 7})
-        assert counts == (2, 0, 0, 0)
-        found = await documents(connection)
-        assert {key: row["status"] for key, row in found.items()} == {"a.md": "pending", "sub/b.md": "pending"}
-        assert found["sub/b.md"]["title"] == "B"
-        assert [status for _, status in await jobs(connection)] == ["todo", "todo"]
-        state = await connection.fetchval("select source_state from public.rag_pipeline_state")
-        assert json.loads(state) == {"page": 7}
-
-
-async def test_a_replica_without_the_lease_changes_nothing(database: Database) -> None:
-    async with database.connect() as connection:
-        await hold_lease(connection)
-        with pytest.raises(asyncpg.PostgresError) as raised:
-            await apply(connection, uuid4(), [file("a.md")])
-        assert raised.value.sqlstate == "AP409"
-        assert await documents(connection) == {}
-
-
-async def test_only_a_changed_mark_queues_a_known_file_again(database: Database) -> None:
-    async with database.connect() as connection:
-        holder = await hold_lease(connection)
-        await apply(connection, holder, [file("a.md"), file("b.md")])
-        await connection.execute("delete from queue.procrastinate_jobs")
-        await connection.execute(
-            "update public.document_metadata set status = 'failed', attempts = 6, quarantined_at = now()"
-        )
-        assert await apply(connection, holder, [file("a.md", "2"), file("b.md")]) == (0, 1, 0, 0)
-        found = await documents(connection)
-        assert await jobs(connection) == [(found["a.md"]["id"], "todo")]
-        assert (found["a.md"]["attempts"], found["a.md"]["quarantined_at"]) == (0, None)
-        assert found["b.md"]["quarantined_at"] is not None
-
-
-async def test_a_rename_keeps_the_document_and_queues_nothing(database: Database) -> None:
-    async with database.connect() as connection:
-        holder = await hold_lease(connection)
-        await apply(connection, holder, [file("a.md")])
-        before = (await documents(connection))["a.md"]["id"]
-        await connection.execute("delete from queue.procrastinate_jobs")
-        moved = file("sub/c.md", identity="inode of a.md")
-        assert await apply(connection, holder, [moved], renames=[("a.md", "sub/c.md")]) == (0, 0, 1, 0)
-        found = await documents(connection)
-        assert list(found) == ["sub/c.md"]
-        assert (found["sub/c.md"]["id"], found["sub/c.md"]["title"]) == (before, "C")
-        assert await jobs(connection) == []
-
-
-async def test_a_removed_file_takes_its_chunks_and_rows_along(database: Database) -> None:
-    async with database.connect() as connection:
-        holder = await hold_lease(connection)
-        await apply(connection, holder, [file("a.md"), file("b.md")])
-        for row in (await documents(connection)).values():
-            await connection.execute("insert into public.documents (document_id, content) values ($1, 'x')", row["id"])
-            await connection.execute("insert into public.document_rows (dataset_id) values ($1)", row["id"])
-        assert await apply(connection, holder, [], removed=["a.md"]) == (0, 0, 0, 1)
-        assert list(await documents(connection)) == ["b.md"]
-        assert await connection.fetchval("select count(*) from public.documents") == 1
-        assert await connection.fetchval("select count(*) from public.document_rows") == 1
-
-
-async def test_a_row_of_an_earlier_version_is_adopted_by_the_pipeline_that_lists_its_file(database: Database) -> None:
-    async with database.connect() as connection:
-        holder = await hold_lease(connection)
-        await connection.execute(
-            "insert into public.document_metadata (id) values ('./rag-documents/old.pdf'), ('other')"
-        )
-        listed = file("old.pdf", aliases=["./rag-documents/old.pdf"])
-        assert (await apply(connection, holder, [listed]))[0] == 0
-        found = await documents(connection)
-        assert found["old.pdf"]["id"] == "./rag-documents/old.pdf"
-        assert found["other"]["pipeline_id"] is None
+from tests.sql.ingestion import PIPELINE, SPACE_DIMENSIONS, apply, begin, documents, file, finish, hold_lease, jobs
 
 
 async def test_a_superseded_attempt_stores_nothing(database: Database) -> None:
@@ -315,26 +166,6 @@ async def test_what_has_nothing_to_embed_waits_for_no_new_space(database: Databa
         run = await begin(connection, "emptied")
         await connection.fetch("select * from public.begin_document_replacement('emptied', $1, null, null)", run)
         assert await connection.fetchval("select count(*) from public.documents where document_id = 'emptied'") == 0
-
-
-@pytest.mark.parametrize(
-    ("file_name", "name"),
-    [
-        ("how-tokens-and-purchases-work.md", "How tokens and purchases work"),
-        ("Quarterly_report--2026.final.pdf", "Quarterly report 2026.final"),
-        ("2026-11-03-minutes.docx", "2026-11-03 minutes"),
-        ("Our own title, with spaces_and-signs.docx", "Our own title, with spaces_and-signs"),
-        ("Plan", "Plan"),
-        ("Version 2.0", "Version 2.0"),
-        (".hidden", ".hidden"),
-        ("___.md", "___"),
-        ("übersicht_größen.txt", "Übersicht größen"),
-        ("", ""),
-    ],
-)
-async def test_a_file_name_becomes_words(database: Database, file_name: str, name: str) -> None:
-    async with database.connect() as connection:
-        assert await connection.fetchval("select private.readable_name($1)", file_name) == name
 
 
 async def store(connection: asyncpg.Connection, document_id: str, title: str | None) -> str:
