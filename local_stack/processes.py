@@ -3,22 +3,25 @@
 from __future__ import annotations
 
 import fcntl
+import functools
 import itertools
 import json
 import os
-import random
 import signal
 import socket
 import subprocess
 import sys
+import tempfile
 import time
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import IO
 
-# Below the ranges from which Linux (32768) and macOS (49152) take ports for connections.
-QUIET_PORTS = range(20_000, 32_000)
+# Below the ranges from which gVisor (16000), Linux (32768) and macOS (49152) take ports for connections, and above the
+# last port that browsers refuse (10080).
+QUIET_PORTS = range(10_100, 15_800)
+PORTS_PER_PROCESS = 300
 
 
 @dataclass(frozen=True)
@@ -122,10 +125,28 @@ def _may_bind(address: str, port: int) -> bool:
 
 
 def free_ports(count: int) -> list[int]:
-    """Ports nobody listens on, different from each other, and none that the system gives to outgoing connections."""
-    # The system's: tests that run beside each other must not draw the same from one seed.
-    candidates = random.SystemRandom().sample(QUIET_PORTS, len(QUIET_PORTS))
-    return list(itertools.islice(filter(port_is_free, candidates), count))
+    """Ports nobody listens on, different from each other, and none that the system gives to outgoing connections.
+
+    Each process that asks has a range of its own and takes its ports in turn: from the answer until a server listens
+    there (seconds, when others are started first) nobody else is given the same. Raises AlreadyLocked when too many
+    processes ask at once.
+    """
+    _, ports = _own_ports()
+    return list(itertools.islice(filter(port_is_free, ports), count))
+
+
+@functools.cache
+def _own_ports() -> tuple[FileLock, Iterator[int]]:
+    """What keeps a range this process's until it ends, and its ports, over and over."""
+    directory = Path(tempfile.gettempdir()) / f"agent-ports-{os.getuid()}"
+    for start in QUIET_PORTS[::PORTS_PER_PROCESS]:
+        lock = FileLock(directory / f"{start}.lock")
+        try:
+            lock.acquire()
+        except AlreadyLocked:
+            continue
+        return lock, itertools.cycle(range(start, start + PORTS_PER_PROCESS))
+    raise AlreadyLocked(str(directory))
 
 
 def _start_moment(pid: int) -> str:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import signal
 import subprocess
@@ -9,6 +10,7 @@ import sys
 import threading
 import time
 from collections.abc import Callable, Iterator
+from contextlib import ExitStack
 from pathlib import Path
 
 import pytest
@@ -158,6 +160,28 @@ def test_a_lock_ends_with_the_process_that_held_it(tmp_path: Path) -> None:
     lock = FileLock(path)
     lock.acquire()
     lock.release()
+
+
+def test_no_port_is_given_to_two_processes() -> None:
+    program = "import json, sys; from local_stack.processes import free_ports; print(json.dumps(free_ports(200)))"
+    theirs: set[int] = set()
+    with ExitStack() as stack:
+        for _ in range(3):
+            other = stack.enter_context(
+                subprocess.Popen(
+                    [sys.executable, "-c", f"{program}; sys.stdout.flush(); sys.stdin.read()"],
+                    stdin=subprocess.PIPE,
+                    stdout=subprocess.PIPE,
+                    text=True,
+                )
+            )
+            stack.callback(other.kill)
+            assert other.stdout is not None
+            ports = set(json.loads(other.stdout.readline()))
+            assert len(ports) == 200
+            assert not ports & theirs
+            theirs |= ports
+        assert not theirs & {*free_ports(200), *free_ports(200)}
 
 
 def _identity(supervisor: Supervisor, name: str) -> ProcessIdentity:
