@@ -21,6 +21,8 @@ LOG_LINES = 20
 SECRET_CHARACTERS_MIN = 4
 ONE_SHOT = "migrate"
 NOT_STARTED = "was not started"
+# `compose ps --all` shows what `compose run` started too: a backup, say, which bears the name of its service.
+ONE_OFF = "com.docker.compose.oneoff=True"
 
 
 @dataclass(frozen=True)
@@ -88,10 +90,10 @@ class Watch:
 
 
 def read_containers(printed: str) -> list[Container]:
-    """Compose prints one list, or one object a line, depending on its version."""
+    """Those of the services. Compose prints one list, or one object a line, depending on its version."""
     text = printed.strip()
     rows: list[Any] = json.loads(text) if text.startswith("[") else [json.loads(line) for line in text.splitlines()]
-    return [_container(cast(dict[str, Any], row)) for row in rows]
+    return [_container(cast(dict[str, Any], row)) for row in rows if ONE_OFF not in str(row.get("Labels"))]
 
 
 def _container(row: dict[str, Any]) -> Container:

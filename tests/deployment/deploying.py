@@ -36,7 +36,8 @@ def container(service: str, state: str = "running", health: str = "healthy", exi
     if service == "migrate" and state == "running":
         state, health = "exited", ""
     name = f"dynamous-agent-{service}-1"
-    return {"Service": service, "Name": name, "State": state, "Health": health, "ExitCode": exit_code}
+    labels = f"com.docker.compose.oneoff=False,com.docker.compose.service={service}"
+    return {"Service": service, "Name": name, "State": state, "Health": health, "ExitCode": exit_code, "Labels": labels}
 
 
 def lines(*containers: dict[str, Any]) -> str:

@@ -148,6 +148,19 @@ def test_one_unwell_replica_among_well_ones_is_seen(operator: Operator) -> None:
     assert "FAIL  agent-api" in operator.run("--type", "cloud").output
 
 
+@pytest.mark.parametrize(("service", "health"), [("migrate", ""), ("agent-api", "unhealthy"), ("agent-api", "healthy")])
+def test_what_somebody_runs_once_beside_a_service_is_not_that_service(
+    operator: Operator, service: str, health: str
+) -> None:
+    """A backup, or a reconciliation: it serves nobody, and its state says nothing about the service."""
+    labels = f"com.docker.compose.oneoff=True,com.docker.compose.service={service}"
+    once = {**container(service), "State": "running", "Health": health, "Labels": labels}
+    operator.answers["containers"] = [lines(once), lines(*map(container, SERVICES), once)]
+    ended = operator.run("--type", "cloud", DEPLOY_HEALTH_SECONDS="1")
+    assert ended.status == 0, ended.output
+    assert ended.changes == [compose(operator, *FILES, "up", "-d", "--build")]
+
+
 def test_waiting_ends(operator: Operator) -> None:
     operator.answers["containers"] = [lines(*(container(name, health="starting") for name in SERVICES[:-1]))]
     ended = operator.run("--type", "cloud", DEPLOY_HEALTH_SECONDS="1")
