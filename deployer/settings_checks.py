@@ -6,7 +6,7 @@ import re
 import stat
 from collections.abc import Iterator
 from pathlib import Path
-from urllib.parse import urlsplit
+from urllib.parse import unquote, urlsplit
 
 from deployer.docker import REPOSITORY
 from deployer.problems import Problem
@@ -40,6 +40,8 @@ FROM_CONTAINERS = (
 FROM_BROWSERS = ("FRONTEND_URL", "VITE_AGENT_ENDPOINT", "VITE_SUPABASE_URL")
 CREDENTIALS = "google-credentials"
 CONTAINER_USER = 10001
+# An address may hold these as they are. The auth service's is made of the password in docker-compose.yml.
+PLAIN = re.compile(r"[A-Za-z0-9._~-]+")
 OLLAMA = "http://host.docker.internal:11434/v1"
 
 
@@ -63,9 +65,32 @@ def examine_settings(target: Target) -> list[Problem]:
 
 
 def _own_database(variables: Variables, *, is_public: bool) -> Iterator[Problem]:
-    if has_own_database(variables) and not is_public:
+    if not has_own_database(variables):
+        return
+    if not is_public:
         detail = "COMPOSE_PROFILES=database needs the Caddy of --type cloud: it leads browsers to the auth service"
         yield Problem(".env", detail, "use --type cloud, or remove the line and name a database and a Supabase project")
+    elif password := variables.get("POSTGRES_PASSWORD"):
+        if not PLAIN.fullmatch(password):
+            cure = "make one of letters and digits: openssl rand -hex 24; a database that has started once must be told"
+            detail = "POSTGRES_PASSWORD holds what an address cannot hold as it is"
+            yield Problem(".env", detail, f"{cure}: docs/operations.md, Rotating secrets")
+        if wrong := _not_as_in_container(variables.get("DATABASE_URL", ""), password):
+            detail = f"DATABASE_URL does not lead into the database of COMPOSE_PROFILES=database: {', '.join(wrong)}"
+            yield Problem(".env", detail, "write postgresql://postgres:<POSTGRES_PASSWORD>@database:5432/postgres")
+
+
+def _not_as_in_container(url: str, password: str) -> list[str]:
+    """The parts of an address that are not those of the profile's database, without their values."""
+    if not url:
+        return []
+    try:
+        parts = urlsplit(url)
+        found = (parts.username, unquote(parts.password or ""), parts.hostname, parts.port or 5432, parts.path)
+    except ValueError:
+        return ["it is no address"]
+    expected = {"user": "postgres", "password": password, "host": "database", "port": 5432, "name": "/postgres"}
+    return [f"another {part}" for part, is_there in zip(expected, found, strict=True) if expected[part] != is_there]
 
 
 def _missing(variables: Variables, *, is_public: bool) -> Iterator[Problem]:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import socket
 import subprocess
 from pathlib import Path
+from urllib.parse import quote
 
 import pytest
 
@@ -17,6 +18,13 @@ from local_stack.paths import REPOSITORY
 from tests.deployment.compose import BASE, CADDY, merged
 from tests.deployment.deploying import Operator
 from tests.deployment.images import parse
+
+OWN_DATABASE = {
+    "COMPOSE_PROFILES": "database",
+    "POSTGRES_PASSWORD": "pa55-s3cret",
+    "DATABASE_URL": "postgresql://postgres:pa55-s3cret@database:5432/postgres",
+    "SUPABASE_JWT_SECRET": "s3cret",
+}
 
 
 def test_numbers_of_replicas_that_cannot_be_are_named(operator: Operator) -> None:
@@ -68,11 +76,7 @@ def test_a_value_of_ones_own_is_no_example(name: str, value: str) -> None:
 
 
 def test_the_own_database_is_for_the_public_site_alone(operator: Operator) -> None:
-    operator.variables |= {
-        "COMPOSE_PROFILES": "database",
-        "POSTGRES_PASSWORD": "s3cret",
-        "SUPABASE_JWT_SECRET": "s3cret",
-    }
+    operator.variables |= OWN_DATABASE
     operator.variables["AUTH_MAILER_AUTOCONFIRM"] = "true"
     assert operator.run("--type", "cloud").status == 0
     ended = operator.run("--type", "local")
@@ -82,12 +86,39 @@ def test_the_own_database_is_for_the_public_site_alone(operator: Operator) -> No
     assert "POSTGRES_PASSWORD" not in operator.run("--type", "local").output
 
 
+# `openssl rand -base64` gives the first three; the auth service's address is made of the password as it stands.
+@pytest.mark.parametrize(
+    "password", ["s3cret/1", "s3cret+1", "s3cret==", "s3cret@1", "s3cret:1", "s3cret%2F", "s3cret 1"]
+)
+def test_a_password_that_breaks_an_address_is_named(operator: Operator, password: str) -> None:
+    address = f"postgresql://postgres:{quote(password, safe='')}@database:5432/postgres"
+    operator.variables |= {**OWN_DATABASE, "POSTGRES_PASSWORD": password, "DATABASE_URL": address}
+    operator.variables["AUTH_MAILER_AUTOCONFIRM"] = "true"
+    ended = operator.run("--type", "cloud")
+    assert (ended.status, ended.changes) == (2, [])
+    assert "openssl rand -hex 24" in ended.cure_of("FAIL", ".env", "POSTGRES_PASSWORD holds what an address cannot")
+    assert "does not lead" not in ended.output
+
+
+@pytest.mark.parametrize(
+    ("address", "wrong"),
+    [
+        ("postgresql://postgres:another-s3cret@database:5432/postgres", "another password"),
+        ("postgresql://postgres:pa55-s3cret@localhost.example.com/postgres", "another host"),
+        ("postgresql://supabase_admin:pa55-s3cret@database:6543/app", "another user, another port, another name"),
+        ("postgresql://postgres:pa55-s3cret@database:port/postgres", "it is no address"),
+    ],
+)
+def test_an_address_of_another_database_than_the_own_one_is_named(operator: Operator, address: str, wrong: str) -> None:
+    operator.variables |= {**OWN_DATABASE, "DATABASE_URL": address, "AUTH_MAILER_AUTOCONFIRM": "true"}
+    ended = operator.run("--type", "cloud")
+    assert (ended.status, ended.changes) == (2, [])
+    detail = f"DATABASE_URL does not lead into the database of COMPOSE_PROFILES=database: {wrong}"
+    assert "@database:5432/postgres" in ended.cure_of("FAIL", ".env", detail)
+
+
 def test_somebody_must_be_able_to_confirm_an_address(operator: Operator) -> None:
-    operator.variables |= {
-        "COMPOSE_PROFILES": "database",
-        "POSTGRES_PASSWORD": "s3cret",
-        "SUPABASE_JWT_SECRET": "s3cret",
-    }
+    operator.variables |= OWN_DATABASE
     ended = operator.run("--type", "cloud")
     assert (ended.status, ended.changes) == (2, [])
     assert "confirm an address" in ended.cure_of("FAIL", ".env", "AUTH_SMTP_HOST is not set")
