@@ -78,7 +78,8 @@ def _is_upgrade(target: Target, docker: Docker) -> bool:
 
 def _prepare(target: Target, docker: Docker) -> str:
     """`up` takes the old containers away before it starts `migrate`. So what may fail comes first: returns what did."""
-    if docker.run(target.compose("build", *(name for name in OWN_SERVICES if name != ONE_SHOT))):
+    caddy = ("caddy",) if target.kind == "cloud" else ()
+    if docker.run(target.compose("build", *(name for name in OWN_SERVICES if name != ONE_SHOT), *caddy)):
         return "an image could not be built"
     if docker.run(target.compose("run", "--rm", "--no-deps", ONE_SHOT)):
         return "the database could not be brought to this release"

@@ -90,7 +90,7 @@ def environment_of(service: Tree, variables: Mapping[str, str]) -> dict[str, str
     return {name: fill(str(value), variables) for name, value in service.get("environment", {}).items()}
 
 
-def built_here(service: Tree) -> Path | None:
-    """The folder its image is built from, if it is one of ours."""
+def dockerfile_of(service: Tree) -> Path | None:
+    """What its image is built by, if it is one of ours."""
     build = service.get("build")
-    return None if build is None else (REPOSITORY / cast(str, build["context"])).resolve()
+    return None if build is None else (REPOSITORY / build["context"] / build.get("dockerfile", "Dockerfile")).resolve()

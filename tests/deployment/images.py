@@ -54,9 +54,9 @@ def _is_ignored(relative: Path, patterns: list[str]) -> bool:
     return ignored
 
 
-def context_files(context: Path) -> Iterator[Path]:
-    """What is sent to the builder, relative to the context."""
-    lines = (context / ".dockerignore").read_text().splitlines()
+def context_files(context: Path, ignoring: Path | None = None) -> Iterator[Path]:
+    """What is sent to the builder, relative to the context. `ignoring` stands in for the .dockerignore there."""
+    lines = (ignoring or context / ".dockerignore").read_text().splitlines()
     patterns = [line.strip() for line in lines if line.strip() and not line.startswith("#")]
     # Only what git knows or would add: a build starts from a clone.
     listed = subprocess.check_output(

@@ -19,7 +19,7 @@ from deployer.settings.model import API, WORKER, Reader
 from deployer.settings.operation import PLACES
 from local_stack.env_files import read_env_file
 from local_stack.paths import REPOSITORY
-from tests.deployment.compose import BASE, CADDY, Missing, Tree, built_here, environment_of, fill, merged, read
+from tests.deployment.compose import BASE, CADDY, Missing, Tree, dockerfile_of, environment_of, fill, merged, read
 from tests.deployment.images import parse
 
 SERVICES: dict[str, Tree] = merged(BASE)["services"]
@@ -75,12 +75,12 @@ def test_a_container_can_do_as_little_as_possible(name: str) -> None:
     options = service["logging"]["options"]
     assert (options["max-size"], options["max-file"]) == ("10m", "5")
     assert service["deploy"]["resources"]["limits"].keys() == {"cpus", "memory"}
-    context = built_here(service)
-    if context is None:
+    dockerfile = dockerfile_of(service)
+    if dockerfile is None:
         assert re.fullmatch(r"[1-9]\d*:[1-9]\d*", service["user"]), "a stock image runs as root unless told otherwise"
         assert re.search(r":[\w.-]*\d[\w.-]*$", service["image"]), "pinned to a version"
-    elif (context / "Dockerfile").exists():
-        users = re.findall(r"(?m)^USER (.+)$", (context / "Dockerfile").read_text())
+    else:
+        users = re.findall(r"(?m)^USER (.+)$", dockerfile.read_text())
         assert users[-1] == "10001"
 
 
@@ -263,7 +263,7 @@ def test_caddy_may_write_its_certificates() -> None:
     # A new volume takes over what the image has there, folders below it and their owners too.
     (target,) = {volume.split(":")[1] for volume in PUBLIC["caddy"]["volumes"] if volume.startswith("caddy-data:")}
     assert PUBLIC["caddy"]["environment"]["XDG_DATA_HOME"] == target
-    steps = parse(REPOSITORY / "frontend" / "Dockerfile")[-1].steps
+    steps = parse(REPOSITORY / "deploy" / "caddy" / "Dockerfile")[-1].steps
     (user,) = (arguments for instruction, arguments in steps if instruction == "USER")
     assert any(instruction == "RUN" and f"chown -R {user} {target}" in arguments for instruction, arguments in steps)
 
@@ -279,6 +279,16 @@ def test_the_site_gets_what_its_image_hands_out() -> None:
 def test_a_public_site_without_its_names_is_refused(name: str) -> None:
     with pytest.raises(Missing, match=name):
         environment_of(PUBLIC["caddy"], {**DOT_ENV, name: ""})
+
+
+def test_a_release_reaches_what_runs_already() -> None:
+    """`up` replaces a container for another image or other settings, never for the bytes of a file it has mounted."""
+    for name, service in LONG_RUNNING.items():
+        for volume in service.get("volumes", []):
+            source, target, *_ = fill(volume, {}).split(":")
+            # Read once, when the volume is empty.
+            first_start_only = target.startswith("/docker-entrypoint-initdb.d/")
+            assert first_start_only or not (REPOSITORY / source).is_file(), f"{name} has {source} mounted"
 
 
 def test_what_is_mounted_is_there() -> None:

@@ -33,7 +33,7 @@ def test_an_upgrade_builds_and_migrates_before_anything_that_runs_is_touched(ope
     ended = operator.run("--type", "cloud")
     assert ended.status == 0, ended.output
     assert ended.changes == [
-        compose(operator, *FILES, "build", "agent-api", "rag-pipeline", "frontend"),
+        compose(operator, *FILES, "build", "agent-api", "rag-pipeline", "frontend", "caddy"),
         compose(operator, *FILES, "run", "--rm", "--no-deps", "migrate"),
         compose(operator, *FILES, "up", "-d", "--build"),
     ]

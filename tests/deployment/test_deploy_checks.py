@@ -15,7 +15,7 @@ from deployer.machine_checks import FOR_CONTAINERS, examine_files, examine_machi
 from deployer.settings_checks import examples, google_files
 from deployer.target import Target
 from local_stack.paths import REPOSITORY
-from tests.deployment.compose import BASE, CADDY, merged
+from tests.deployment.compose import BASE, CADDY, dockerfile_of, merged
 from tests.deployment.deploying import Operator
 from tests.deployment.images import parse
 
@@ -149,9 +149,10 @@ def test_what_containers_are_given_of_the_clone_is_looked_at() -> None:
     services = merged(BASE, CADDY)["services"].values()
     mounted = {volume.split(":")[0] for service in services for volume in service.get("volumes", [])}
     copied = {
-        f"{folder}/{source}"
-        for folder in ("backend_agent_api", "backend_rag_pipeline", "frontend")
-        for instruction, arguments in parse(REPOSITORY / folder / "Dockerfile")[-1].steps
+        str(Path(service["build"]["context"]) / source)
+        for service in services
+        if (dockerfile := dockerfile_of(service))
+        for instruction, arguments in parse(dockerfile)[-1].steps
         if instruction == "COPY" and "--from" not in arguments
         for source in arguments.split()[:-1]
     }

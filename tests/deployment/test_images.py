@@ -1,5 +1,6 @@
 """The Dockerfiles: linted, and their steps done in clean folders, so that the lock files are seen to suffice."""
 
+import json
 import re
 import shutil
 import subprocess
@@ -21,7 +22,9 @@ def test_the_services_have_images() -> None:
     assert {path.parent.name for path in DOCKERFILES} == {"backend_agent_api", "backend_rag_pipeline", "frontend"}
 
 
-@pytest.mark.parametrize("dockerfile", DOCKERFILES, ids=lambda path: path.parent.name)
+@pytest.mark.parametrize(
+    "dockerfile", [*DOCKERFILES, *REPOSITORY.glob("deploy/*/Dockerfile")], ids=lambda path: path.parent.name
+)
 def test_a_dockerfile_passes_its_linter(dockerfile: Path) -> None:
     linted = subprocess.run([HADOLINT, dockerfile], capture_output=True, text=True)
     assert linted.returncode == 0, linted.stdout + linted.stderr
@@ -43,6 +46,18 @@ def test_an_image_is_made_in_stages_and_runs_as_nobody(dockerfile: Path) -> None
     users = [arguments for instruction, arguments in last.steps if instruction == "USER"]
     assert users == ["10001"]
     assert [arguments for instruction, arguments in last.steps if instruction == "HEALTHCHECK"]
+
+
+def test_the_image_of_the_proxy_holds_its_configuration_and_nothing_else_of_ours() -> None:
+    dockerfile = REPOSITORY / "deploy" / "caddy" / "Dockerfile"
+    (stage,) = parse(dockerfile)
+    assert stage.base == parse(REPOSITORY / "frontend" / "Dockerfile")[-1].base, "one Caddy to keep up to date"
+    assert [step for step in stage.steps if step[0] == "COPY"] == [("COPY", "Caddyfile /etc/caddy/Caddyfile")]
+    (start,) = (arguments for instruction, arguments in stage.steps if instruction == "CMD")
+    assert "/etc/caddy/Caddyfile" in json.loads(start)
+    # The context is the whole repository, with its .env.
+    sent = context_files(REPOSITORY, dockerfile.with_name("Dockerfile.dockerignore"))
+    assert [str(path) for path in sent] == ["Caddyfile"]
 
 
 def test_the_image_of_the_upgrade_drops_what_would_fail_its_scan_for_good() -> None:
