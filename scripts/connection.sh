@@ -1,6 +1,7 @@
 # shellcheck shell=sh disable=SC2154 # $program is set by whoever reads it
 # Read by backup.sh and restore.sh: hands DATABASE_URL to Postgres' programs without the password, which would stand in
-# every list of processes.
+# every list of processes. DATABASE_SESSION_URL, where it is set, is the same database without a pooler in transaction
+# mode in between: such a pooler would give each statement another session.
 set -eu
 umask 077
 
@@ -10,12 +11,14 @@ fail() {
 }
 
 read_address() {
-    case ${DATABASE_URL:-} in
+    # For sql/migrate.sh too.
+    export DATABASE_URL="${DATABASE_SESSION_URL:-${DATABASE_URL:-}}"
+    case $DATABASE_URL in
         postgres://* | postgresql://*) ;;
         *) fail 'DATABASE_URL must be postgresql://user:password@host:port/database' ;;
     esac
     case $DATABASE_URL in
-        *:6543/*) fail 'DATABASE_URL leads through a pooler in transaction mode: use the direct address (port 5432)' ;;
+        *:6543/*) fail 'a pooler in transaction mode is in the way: set DATABASE_SESSION_URL (session mode, port 5432)' ;;
     esac
     rest=${DATABASE_URL#*://}
     authority=${rest%%[/?]*}

@@ -14,7 +14,8 @@ from urllib.parse import unquote
 
 import pytest
 
-from deployer.settings import SETTINGS
+from deployer.settings import SETTINGS, settings_of
+from deployer.settings.model import Reader
 from local_stack.paths import REPOSITORY
 from local_stack.postgres.testing import Database
 from rag_pipeline.settings import load_settings
@@ -284,6 +285,13 @@ def test_the_new_embedding_model_is_the_workers_alone(tmp_path: Path) -> None:
         **{name: value for name, value in wanted.items() if value}, database_url="postgresql://h/d"
     )
     assert (settings.embedding_provider, settings.embedding_base_url) == ("ollama", given["EMBEDDING_BASE_URL"])
+
+
+def test_a_rehearsal_is_given_no_address_of_yours() -> None:
+    (rehearsal,) = [block for _, block in FENCE.findall(OPERATIONS.read_text("utf-8")) if "-p rehearsal" in block]
+    addresses = {setting.name for setting in settings_of(Reader.MIGRATE) if setting.is_secret}
+    assert addresses == {"DATABASE_URL", "DATABASE_SESSION_URL"}
+    assert addresses <= set(re.findall(r"\b([A-Z_]+)=", rehearsal))
 
 
 def log_lines() -> Iterator[str]:

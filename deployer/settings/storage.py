@@ -18,9 +18,9 @@ DATABASE = Section(
             is_common=True,
         ),
         Setting(
-            *("DATABASE_SESSION_URL", BOTH, ""),
-            "Only where DATABASE_URL leads through a pooler in transaction mode (port 6543): a direct or session-mode"
-            " address, for LISTEN and the queue.",
+            *("DATABASE_SESSION_URL", (API, WORKER, Reader.MIGRATE), ""),
+            "Only where DATABASE_URL leads through a pooler in transaction mode (port 6543): a session-mode or direct"
+            " address of the same database, for LISTEN, the queue and backups.",
             required="with DATABASE_URL at port 6543",
             is_secret=True,
             is_common=True,

@@ -15,6 +15,7 @@ import pytest
 from local_stack.paths import REPOSITORY
 from local_stack.postgres.binaries import WHEEL
 from local_stack.postgres.testing import Database
+from tests.deployment.compose import BASE, environment_of, merged
 from tests.sql.schema import all_scripts, apply, differences, read_schema
 from tests.sql.test_install import OLD_VERSIONS, make_old
 
@@ -190,6 +191,23 @@ async def test_pgvector_may_live_elsewhere_than_where_the_backup_was_made(
         assert [row["content"] for row in near] == [written]
 
 
+async def test_a_pooler_in_transaction_mode_is_passed_by(
+    database: Database, empty_database: Database, tmp_path: Path
+) -> None:
+    """As the upgrade's container gets both addresses."""
+
+    def settings(target: Database) -> dict[str, str]:
+        pooler = {"DATABASE_URL": "postgresql://a:b@127.0.0.1:6543/none", "DATABASE_SESSION_URL": target.dsn()}
+        return environment_of(merged(BASE)["services"]["migrate"], pooler)
+
+    await fill(database)
+    saved = await run("backup.sh", database, tmp_path / "one.dump", **settings(database))
+    assert saved.status == 0, saved.output
+    restored = await run("restore.sh", empty_database, tmp_path / "one.dump", **settings(empty_database))
+    assert restored.status == 0, restored.output
+    assert await contents(empty_database) == await contents(database)
+
+
 async def test_large_uploads_fit_into_little_memory(
     database: Database, empty_database: Database, tmp_path: Path
 ) -> None:
@@ -259,7 +277,7 @@ async def test_people_who_are_there_still_are_not_brought_twice(
     ("url", "said"),
     [
         ("", "DATABASE_URL must be postgresql://"),
-        ("postgresql://a:s3cret@db.example.com:6543/postgres", "use the direct address"),
+        ("postgresql://a:s3cret@db.example.com:6543/postgres", "set DATABASE_SESSION_URL"),
         ("postgresql://a:s3cret@127.0.0.1:9/none", "Connection refused"),
     ],
 )
