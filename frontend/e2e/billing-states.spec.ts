@@ -1,3 +1,4 @@
+import { readFile } from "node:fs/promises"
 import { expect, ledgerOf, signUp, withDatabase } from "./support/app"
 import { CARDS, chargesOf, choosePack, control, payWith, purchaseIdOf } from "./support/payment"
 import { startApiWithout } from "./support/second-api"
@@ -89,6 +90,23 @@ test("a payment that is disputed before its page is seen says so, and such a pac
     await page.goto(`/payment-success?purchase_id=${first}`)
     await expect(title).toHaveText("This payment was taken back", { timeout: 2_000 })
   }).toPass()
+})
+
+test("a question asked before the upgrade reads as spent, in the history and in the file", async ({ page }) => {
+  const account = await signUp(page)
+  // As earlier versions kept it: without a sign.
+  await withDatabase((client) =>
+    client.query(
+      `insert into public.transactions (user_id, transaction_type, tokens)
+       select id, 'consumption', 1 from public.user_profiles where email = $1`,
+      [account.email],
+    ),
+  )
+  await page.goto("/token-history")
+  await expect(page.getByRole("main").getByRole("listitem")).toHaveText([/Question asked.*−1$/s, /Welcome bonus.*\+10/s])
+  const downloading = page.waitForEvent("download")
+  await page.getByRole("button", { name: "Download CSV" }).click()
+  expect(await readFile(await (await downloading).path(), "utf8")).toContain(",Question asked,-1,,")
 })
 
 test("where payments are not set up, nothing is offered and the chat goes on", async ({ page, cable }) => {

@@ -185,6 +185,21 @@ async def test_an_upgraded_database_of_an_earlier_version_sells_at_once(
         assert await shop.audit() == []
 
 
+async def test_what_was_spent_before_the_upgrade_reads_as_spent(
+    empty_database: Database, sandbox: RunningSandbox
+) -> None:
+    """Earlier versions wrote a question as one token, without a sign."""
+    make_old(empty_database, OLD_VERSIONS["with payments"])
+    apply(empty_database, *upgrade_scripts())
+    async with run_shop(empty_database, sandbox) as shop:
+        reply = await shop.api.client.get("/api/transactions", headers=shop.api.headers(USER))
+        assert [(item["type"], item["tokens"], item["balance_after"]) for item in reply.json()["items"]] == [
+            ("opening", 97, 97),
+            *[("consumption", -1, None)] * 3,
+            ("purchase", 100, None),
+        ]
+
+
 async def test_the_webhook_keeps_up_while_the_chat_takes_tokens(market: Market) -> None:
     """Payments, refunds and debits of one person at once, in two processes: no deadlock, no lost token."""
     user_id = await market.database.add_user(tokens=200)

@@ -43,12 +43,18 @@ async def list_transactions(
     since: datetime | None,
     until: datetime | None,
 ) -> list[asyncpg.Record]:
-    """Up to `limit` movements older than `before_seq`, from `since` to before `until`, newest first."""
+    """Up to `limit` movements older than `before_seq`, from `since` to before `until`, newest first.
+
+    Earlier versions wrote what was spent without a sign; such rows are as they were, and the sign is given here.
+    """
     return await connection.fetch(
         """
         select
-            t.seq, t.id, t.transaction_type as type, t.tokens, t.balance_after, t.created_at,
-            t.request_id, r.session_id,
+            t.seq, t.id, t.transaction_type as type,
+            case
+                when t.balance_after is null and t.transaction_type = 'consumption' then -abs(t.tokens) else t.tokens
+            end as tokens,
+            t.balance_after, t.created_at, t.request_id, r.session_id,
             p.id as purchase_id, p.price_minor, p.currency
         from public.transactions as t
         left join public.requests as r on r.id = t.request_id and r.user_id = t.user_id
