@@ -11,7 +11,7 @@ from agent_api_support.api import refusal
 from agent_api_support.billing import STRIPE_AND_HTTPX, Shop, deliver, event_about, run_shop
 
 from agent_api.billing.facts import dispute_state, refunded_minor
-from agent_api.billing.objects import Dispute, Refund
+from agent_api.billing.objects import BalanceLine, Dispute, Refund
 
 pytestmark = STRIPE_AND_HTTPX
 
@@ -87,6 +87,27 @@ async def test_a_dispute_takes_the_tokens_until_it_is_won(shop: Shop, verdict: s
     purchase = await shop.purchase(user_id, purchase_id)
     assert (purchase["dispute"], purchase["tokens_credited"]) == (state, tokens)
     assert await shop.audit() == []
+
+
+async def test_an_appeal_gives_nothing_back_until_it_is_won(shop: Shop) -> None:
+    user_id = await shop.database.add_user()
+    purchase_id = await shop.buy(user_id)
+    dispute_id = await shop.dispute(purchase_id)
+    for act, state, tokens in (("lose", "lost", 0), ("appeal", "open", 0), ("win", "won", 100)):
+        await shop.sandbox.control("POST", f"/sandbox/disputes/{dispute_id}/{act}")
+        assert set(await shop.deliver_news(purchase_id)) == {200}
+        assert await shop.balance(user_id) == tokens
+        assert (await shop.purchase(user_id, purchase_id))["dispute"] == state
+    assert await shop.ledger(user_id) == [("purchase", 100), ("dispute", -100), ("reversal", 100)]
+
+
+async def test_a_prevented_dispute_takes_the_tokens_for_the_money(shop: Shop) -> None:
+    user_id = await shop.database.add_user()
+    purchase_id = await shop.buy(user_id)
+    await shop.dispute(purchase_id, prevented=True)
+    assert set(await shop.deliver_news(purchase_id)) == {200}
+    assert await shop.balance(user_id) == 0
+    assert (await shop.purchase(user_id, purchase_id))["dispute"] == "lost"
 
 
 async def test_an_inquiry_takes_nothing(shop: Shop) -> None:
@@ -226,14 +247,25 @@ def test_of_several_disputes_an_open_one_counts_before_a_lost_one_before_a_won_o
         "won",
         "warning_needs_response",
         "warning_closed",
+        "appeal_needs_response",
+        "appeal_under_review",
         "prevented",
+        "a_status_of_next_year",
     ]
-    expected = {"needs_response": "open", "under_review": "open", "lost": "lost", "won": "won"}
+    expected = {"lost": "lost", "won": "won"} | dict.fromkeys(
+        ("warning_needs_response", "warning_closed", "prevented"), "none"
+    )
     rank = ["none", "won", "lost", "open"]
     for pair in itertools.product(statuses, repeat=2):
-        counted = max((expected.get(status, "none") for status in pair), key=rank.index)
+        counted = max((expected.get(status, "open") for status in pair), key=rank.index)
         assert dispute_state(Dispute(status=status) for status in pair) == counted
     assert dispute_state([]) == "none"
+
+
+@pytest.mark.parametrize(("amounts", "state"), [([], "none"), ([-500], "lost"), ([-500, 500], "none")])
+def test_a_prevented_dispute_is_what_it_cost(amounts: list[int], state: str) -> None:
+    lines = [BalanceLine(amount=amount) for amount in amounts]
+    assert dispute_state([Dispute(status="prevented", balance_transactions=lines)]) == state
 
 
 def test_refunds_that_gave_no_money_do_not_count() -> None:

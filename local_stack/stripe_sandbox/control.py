@@ -18,7 +18,7 @@ from local_stack.stripe_sandbox.endpoints import Context
 from local_stack.stripe_sandbox.errors import JsonObject, StripeError, invalid
 from local_stack.stripe_sandbox.pages.control import control_page
 from local_stack.stripe_sandbox.pages.html import redirect
-from local_stack.stripe_sandbox.resources.disputes import lose_dispute, open_dispute, win_dispute
+from local_stack.stripe_sandbox.resources.disputes import appeal_dispute, lose_dispute, open_dispute, win_dispute
 from local_stack.stripe_sandbox.resources.refunds import fail_refund, refund_charge
 from local_stack.stripe_sandbox.sandbox import Sandbox
 from local_stack.stripe_sandbox.webhooks import queue
@@ -37,8 +37,8 @@ def _refund(_: Sandbox, context: Context, values: JsonObject, id: str) -> JsonOb
 
 
 def _dispute(_: Sandbox, context: Context, values: JsonObject, id: str) -> JsonObject:
-    inquiry = values.get("inquiry") in (True, "true")
-    return open_dispute(context, context.store.get("charge", id), inquiry=inquiry)
+    inquiry, prevented = (values.get(name) in (True, "true") for name in ("inquiry", "prevented"))
+    return open_dispute(context, context.store.get("charge", id), inquiry=inquiry, prevented=prevented)
 
 
 def _win(_: Sandbox, context: Context, __: JsonObject, id: str) -> JsonObject:
@@ -47,6 +47,10 @@ def _win(_: Sandbox, context: Context, __: JsonObject, id: str) -> JsonObject:
 
 def _lose(_: Sandbox, context: Context, __: JsonObject, id: str) -> JsonObject:
     return lose_dispute(context, context.store.get("dispute", id))
+
+
+def _appeal(_: Sandbox, context: Context, __: JsonObject, id: str) -> JsonObject:
+    return appeal_dispute(context, context.store.get("dispute", id))
 
 
 def _fail_refund(_: Sandbox, context: Context, __: JsonObject, id: str) -> JsonObject:
@@ -107,6 +111,7 @@ _ACTS: tuple[tuple[str, str, Act], ...] = (
     ("POST", "/sandbox/charges/{id}/dispute", _dispute),
     ("POST", "/sandbox/disputes/{id}/win", _win),
     ("POST", "/sandbox/disputes/{id}/lose", _lose),
+    ("POST", "/sandbox/disputes/{id}/appeal", _appeal),
     ("POST", "/sandbox/refunds/{id}/fail", _fail_refund),
     ("POST", "/sandbox/events/{id}/resend", _resend),
     ("POST", "/sandbox/checkout_sessions/{id}/elapse", _elapse),

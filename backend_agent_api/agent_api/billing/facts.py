@@ -14,13 +14,25 @@ REFUND_STATUSES_WITHOUT_MONEY = ("failed", "canceled")
 
 
 def dispute_state(disputes: Iterable[Dispute]) -> DisputeState:
-    """Of all disputes of one payment. An inquiry (`warning_...`) takes no money, so it counts for nothing."""
-    statuses = {dispute.status for dispute in disputes}
-    if statuses & {"needs_response", "under_review"}:
-        return "open"
-    if "lost" in statuses:
-        return "lost"
-    return "won" if "won" in statuses else "none"
+    """Of all disputes of one payment: an open one counts before a lost one, and that before a won one."""
+    states = {_state_of(dispute) for dispute in disputes}
+    ranked: tuple[DisputeState, ...] = ("open", "lost", "won", "none")
+    return next(state for state in ranked if state in states or state == "none")
+
+
+def _state_of(dispute: Dispute) -> DisputeState:
+    match dispute.status:
+        case "won":
+            return "won"
+        case "lost":
+            return "lost"
+        case "prevented":
+            # It ended before it began, often at the price of the money: no refund tells of that.
+            return "lost" if sum(line.amount for line in dispute.balance_transactions) < 0 else "none"
+        case status if status.startswith("warning_"):
+            return "none"  # An inquiry takes no money.
+        case _:
+            return "open"  # Also an appeal, and what Stripe may add: the money is gone until the dispute is won.
 
 
 def refunded_minor(refunds: Iterable[Refund]) -> int:

@@ -65,10 +65,17 @@ class Refund(_StripeObject):
     status: str | None = None
 
 
+class BalanceLine(_StripeObject):
+    """Money that went (negative) or came back."""
+
+    amount: int
+
+
 class Dispute(_StripeObject):
     """A payment that the customer's bank takes back."""
 
     status: str
+    balance_transactions: list[BalanceLine] = []
 
 
 class EventData(_StripeObject):

@@ -8,11 +8,11 @@ from starlette.responses import HTMLResponse
 from local_stack.stripe_sandbox.errors import JsonObject
 from local_stack.stripe_sandbox.money import written
 from local_stack.stripe_sandbox.pages.html import page
+from local_stack.stripe_sandbox.resources.disputes import CLOSED
 from local_stack.stripe_sandbox.sandbox import Sandbox
 from local_stack.stripe_sandbox.webhooks import queue
 
 _ROWS_MAX = 50
-_CLOSED = ("won", "lost", "warning_closed")
 
 
 def control_page(sandbox: Sandbox, problem: str | None) -> HTMLResponse:
@@ -84,9 +84,11 @@ def _buttons(charge: JsonObject, disputes: list[JsonObject], refunds: list[JsonO
     if not charge["refunded"] and not disputes:
         parts.append(_form(f"{path}/dispute", "Dispute"))
     for dispute in disputes:
-        if dispute["status"] not in _CLOSED:
+        if dispute["status"] not in CLOSED:
             parts.append(_form(f"/sandbox/disputes/{escape(dispute['id'])}/win", "Win dispute"))
             parts.append(_form(f"/sandbox/disputes/{escape(dispute['id'])}/lose", "Lose dispute"))
+        elif dispute["status"] == "lost":
+            parts.append(_form(f"/sandbox/disputes/{escape(dispute['id'])}/appeal", "Appeal dispute"))
     for refund in refunds:
         if refund["status"] == "succeeded":
             amount = escape(written(refund["amount"], refund["currency"]))

@@ -6,7 +6,7 @@ from local_stack.stripe_sandbox.errors import JsonObject
 _MOVEMENTS = (
     ("charge", 1, "json_extract(body, '$.status') = 'succeeded'"),
     ("refund", -1, "json_extract(body, '$.status') = 'succeeded'"),
-    ("dispute", -1, "json_extract(body, '$.status') in ('needs_response', 'under_review', 'lost')"),
+    ("dispute", -1, "json_extract(body, '$.status') <> 'won' and json_extract(body, '$.status') not like 'warning%'"),
 )
 
 

@@ -7,6 +7,7 @@ from local_stack.stripe_sandbox.listing import CREATED, PAGING, list_of
 from local_stack.stripe_sandbox.parameters import Shape, fields, flag, merged_metadata, metadata, optional, text
 from local_stack.stripe_sandbox.resources.events import emit
 
+CLOSED = ("won", "lost", "warning_closed", "prevented")
 _RESPONSE_SECONDS = 7 * 24 * 3600
 _FEE = 1500
 _EVIDENCE = (
@@ -41,9 +42,14 @@ _EVIDENCE = (
 
 
 def open_dispute(
-    context: Context, charge: JsonObject, *, reason: str = "fraudulent", inquiry: bool = False
+    context: Context,
+    charge: JsonObject,
+    *,
+    reason: str = "fraudulent",
+    inquiry: bool = False,
+    prevented: bool = False,
 ) -> JsonObject:
-    """A customer disputes what was not refunded; an inquiry takes no money yet."""
+    """A customer disputes what was not refunded; an inquiry takes no money yet, a prevented one is over at once."""
     amount = charge["amount"] - charge["amount_refunded"]
     if charge["status"] != "succeeded" or amount == 0:
         raise refused(f"Charge {charge['id']} holds no money that could be disputed.")
@@ -79,7 +85,7 @@ def open_dispute(
             "type": "card",
         },
         "reason": reason,
-        "status": "warning_needs_response" if inquiry else "needs_response",
+        "status": "prevented" if prevented else "warning_needs_response" if inquiry else "needs_response",
     }
     context.store.insert(dispute, created=context.now)
     charge["disputed"] = True
@@ -89,6 +95,18 @@ def open_dispute(
         _book(dispute, -amount, fee=_FEE)
         context.store.save(dispute)
         emit(context, "charge.dispute.funds_withdrawn", dispute)
+    if prevented:
+        emit(context, "charge.dispute.closed", dispute)
+    return dispute
+
+
+def appeal_dispute(context: Context, dispute: JsonObject) -> JsonObject:
+    """A lost dispute is taken up again; the bank keeps the money meanwhile."""
+    if dispute["status"] != "lost":
+        raise refused(f"Only a lost dispute can be appealed, this one is {dispute['status']}.")
+    dispute["status"] = "appeal_needs_response"
+    context.store.save(dispute)
+    emit(context, "charge.dispute.updated", dispute)
     return dispute
 
 
@@ -143,7 +161,7 @@ def _book(dispute: JsonObject, amount: int, *, fee: int) -> None:
 
 
 def _require_open(dispute: JsonObject) -> None:
-    if dispute["status"] in ("won", "lost", "warning_closed"):
+    if dispute["status"] in CLOSED:
         raise refused(f"This dispute is already closed ({dispute['status']}).")
 
 
@@ -158,8 +176,7 @@ def _update(context: Context, parameters: JsonObject, id: str) -> JsonObject:
         dispute["evidence_details"]["has_evidence"] = True
         if parameters.get("submit", True):
             dispute["evidence_details"]["submission_count"] += 1
-            inquiry = dispute["status"].startswith("warning_")
-            dispute["status"] = "warning_under_review" if inquiry else "under_review"
+            dispute["status"] = dispute["status"].replace("needs_response", "under_review")
     context.store.save(dispute)
     emit(context, "charge.dispute.updated", dispute)
     verdict = dispute["evidence"]["uncategorized_text"] if dispute["status"].endswith("under_review") else None

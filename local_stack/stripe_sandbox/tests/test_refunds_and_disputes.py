@@ -86,6 +86,39 @@ async def test_documented_evidence_decides_a_dispute(
     assert (dispute.reason, decided.status) == ("product_not_received", status)
 
 
+async def test_a_lost_dispute_is_appealed_and_the_bank_keeps_the_money(
+    client: stripe.StripeClient, sandbox: RunningSandbox
+) -> None:
+    intent = await buy(client, sandbox, "4000 0000 0000 0259")
+    dispute = (await client.v1.disputes.list_async({"payment_intent": intent["id"]})).data[0]
+    early = await sandbox.http.post(f"/sandbox/disputes/{dispute.id}/appeal", json={})
+    assert early.status_code == 400 and "Only a lost dispute" in early.text
+    await client.v1.disputes.close_async(dispute.id)
+    appealed = await sandbox.control("POST", f"/sandbox/disputes/{dispute.id}/appeal", {})
+    assert appealed["status"] == "appeal_needs_response"
+    assert [line["amount"] for line in appealed["balance_transactions"]] == [-500]
+    words = "something else"
+    decided = await client.v1.disputes.update_async(dispute.id, {"evidence": {"uncategorized_text": words}})
+    assert decided.status == "appeal_under_review"
+    assert (await client.v1.balance.retrieve_async()).available[0].amount == 0
+    await sandbox.control("POST", f"/sandbox/disputes/{dispute.id}/win", {})
+    assert (await client.v1.balance.retrieve_async()).available[0].amount == 500
+
+
+async def test_a_prevented_dispute_is_over_at_once_and_costs_the_money(
+    client: stripe.StripeClient, sandbox: RunningSandbox
+) -> None:
+    intent = await buy(client, sandbox)
+    path = f"/sandbox/charges/{intent['latest_charge']}/dispute"
+    prevented = await sandbox.control("POST", path, {"prevented": True})
+    assert (prevented["status"], [line["amount"] for line in prevented["balance_transactions"]]) == (
+        "prevented",
+        [-500],
+    )
+    assert (await event_types(client))[-1] == "charge.dispute.closed"
+    assert (await sandbox.http.post(f"/sandbox/disputes/{prevented['id']}/win", json={})).status_code == 400
+
+
 async def test_an_inquiry_takes_no_money(client: stripe.StripeClient, sandbox: RunningSandbox) -> None:
     intent = await buy(client, sandbox, "4000 0000 0000 1976")
     dispute = (await client.v1.disputes.list_async({"charge": intent["latest_charge"]})).data[0]
