@@ -15,7 +15,8 @@ from deployer.target import Target
 
 QUESTION_SECONDS_MAX = 10.0
 HERE = "127.0.0.1"
-RECORD = "make an A (and AAAA) record that leads to this machine; Let's Encrypt asks there for the certificate"
+# Containers have no IPv6: Docker would carry its visitors in under one address, and limits by address would be one.
+RECORD = "make an A record (and no AAAA) that leads to this machine; Let's Encrypt asks there for the certificate"
 NAMES = {"FRONTEND_HOSTNAME": "frontend", "AGENT_API_HOSTNAME": "agent-api"}
 """The settings that name a site, and who answers there."""
 NO_WAY = "ports"
@@ -84,7 +85,7 @@ def _no_certificate(name: str, error: ssl.SSLError, logs: str) -> Problem:
     reason = error.verify_message if isinstance(error, ssl.SSLCertVerificationError) else error.reason or "TLS ended"
     cure = (
         f"{logs} says what Let's Encrypt answered. It asks at ports 80 and 443 of the address that DNS gives: the"
-        " record must lead to this machine (an AAAA record too), and both ports be open"
+        " A record must lead to this machine, with no AAAA beside it, and both ports be open"
     )
     return Problem("certificate", f"{name} has no valid certificate ({reason})", cure)
 

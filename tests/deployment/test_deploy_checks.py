@@ -213,7 +213,7 @@ def test_everything_that_is_missing_is_named_at_once(operator: Operator) -> None
         (".env", "with STRIPE_API_BASE the API does not start in production", "remove STRIPE_API_BASE"),
         (".env", "POSTGRES_PASSWORD holds a $", "single quotes"),
         (".env", "RAG_WATCH_DIRECTORY is a bare name", "./"),
-        ("names", "chat.nowhere.invalid (FRONTEND_HOSTNAME) is unknown to DNS", "A (and AAAA) record"),
+        ("names", "chat.nowhere.invalid (FRONTEND_HOSTNAME) is unknown to DNS", "an A record (and no AAAA)"),
     ):
         assert cure in ended.cure_of("FAIL", name, detail)
     for fine in ("LLM_API_KEY is not set", "LANGFUSE_HOST"):
