@@ -2745,7 +2745,8 @@ declare
     v_status text;
     v_error text;
     v_user_id uuid;
-    v_person uuid := private.person_of_event(p_payload);
+    -- A dispute names nobody: whose payment it is, the facts fetched for it may be the first to say.
+    v_person uuid := coalesce(private.person_of_event(p_payload), (p_facts ->> 'user_id')::uuid);
     v_is_gone boolean;
     v_moved integer := 0;
     v_constraint text;
@@ -4694,7 +4695,7 @@ insert into private.applied_scripts (name, checksum) values
     ('21-chat-conversations.sql', '5b0447a4528093188fbd933c1280acc2ec0e158c02a801b3fdf36e4970456d83'),
     ('22-knowledge.sql', '7c1761ff135fddc25192e5b085c27fe4faa7717b872b295bea6360176ec4552d'),
     ('23-access.sql', '77df70460beb9adb56c789be07739d075ae46db2d395184a9a7124cc3c39e73b'),
-    ('24-billing.sql', '0323de6220fff0fe652271f25aed294c25ea20319d71d33f24c18310f7451ff6'),
+    ('24-billing.sql', '39695f01c6930104761d21ea8ad4f2f493c76c4d20c6de82ec906e4109eb4dcb'),
     ('25-applied-scripts.sql', 'f0a7b2d7bdc65e9df8e860f9ac5befc1c508efd75ebc092c0601616320adc8e9'),
     ('26-queue.sql', '8e43a68849e4cf51b90b21a4f74e4e772dce3ac36de8abb22a3a22287ac9c095'),
     ('27-embedding-spaces.sql', '595897a8073577e555a8b23364cc9cace61654afb105ca8d86cfaea494fae5fc'),

@@ -331,7 +331,8 @@ declare
     v_status text;
     v_error text;
     v_user_id uuid;
-    v_person uuid := private.person_of_event(p_payload);
+    -- A dispute names nobody: whose payment it is, the facts fetched for it may be the first to say.
+    v_person uuid := coalesce(private.person_of_event(p_payload), (p_facts ->> 'user_id')::uuid);
     v_is_gone boolean;
     v_moved integer := 0;
     v_constraint text;

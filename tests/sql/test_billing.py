@@ -210,6 +210,33 @@ async def test_an_account_takes_along_what_events_hold_about_the_person(database
         assert await connection.fetch("select * from public.audit_ledger()") == []
 
 
+@pytest.mark.parametrize("claimed", ["begun", "unknown"])
+async def test_the_first_event_about_a_payment_of_a_deleted_account_tells_nothing(
+    database: Database, claimed: str
+) -> None:
+    """A dispute carries no metadata and its payment is not known: only the facts that were fetched name the person."""
+    user_id, purchase_id = await database.add_user(), uuid4()
+    facts = {
+        "purchase_id": str(purchase_id if claimed == "begun" else uuid4()),
+        "user_id": str(user_id),
+        "tier": "tier_1",
+        "payment_intent_id": "pi_1",
+        "amount_minor": 500,
+        "currency": "usd",
+        "livemode": False,
+        "paid_at": "2026-11-21T10:00:00+00:00",
+        "refunded_minor": 0,
+        "dispute": "open",
+        "observed_at": "2026-11-21T11:00:00+00:00",
+    }
+    async with database.connect() as connection:
+        await begin(connection, user_id, purchase_id)
+        await database.delete_user(user_id)
+        await keep(connection, event_of("evt_1", id="du_1", payment_intent="pi_1"), "payment", json.dumps(facts))
+        assert await words_of(connection, "evt_1") == set()
+        assert await connection.fetchval("select user_id from public.stripe_events") == user_id
+
+
 @pytest.mark.parametrize("user_id", ["", "nobody", "7", "00000000-0000-0000-0000-00000000000g", None, ["a"], {"a": 1}])
 async def test_an_event_with_any_metadata_is_kept(database: Database, user_id: object) -> None:
     async with database.connect() as connection:
