@@ -106,13 +106,14 @@ def _names(target: Target) -> Iterator[Problem]:
     variables = target.variables()
     for setting in ("AGENT_API_HOSTNAME", "FRONTEND_HOSTNAME"):
         name = variables.get(setting, "")
-        if name and not _resolves(name):
+        if name and not resolves(name):
             yield Problem("names", f"{name} ({setting}) is unknown to DNS", RECORD)
     if "AGENT_API_HOSTNAME" in variables and variables["AGENT_API_HOSTNAME"] == variables.get("FRONTEND_HOSTNAME"):
         yield Problem("names", "AGENT_API_HOSTNAME and FRONTEND_HOSTNAME are the same", "give each a name of its own")
 
 
-def _resolves(name: str) -> bool:
+def resolves(name: str) -> bool:
+    """Whether this machine knows where that is."""
     try:
         return bool(socket.getaddrinfo(name, 443))
     except (OSError, UnicodeError):

@@ -6,6 +6,7 @@ import os
 import subprocess
 from collections.abc import Mapping
 
+from deployer.examination import examine_in_container, names_of_containers
 from local_stack import environments
 from local_stack.configuration import load_configuration, read_own_env_file
 from local_stack.console import Console, StackError
@@ -16,12 +17,15 @@ from local_stack.processes import AlreadyLocked, FileLock, load_identities
 API_DIRECTORY = REPOSITORY / "backend_agent_api"
 ENVIRONMENTS_WAIT_SECONDS = 600
 CANNOT_RUN = 2
+OWN = ".env"
 
 
 def run_doctor(workspace: Workspace) -> int:
     """Examine the person's `.env`, or else the running stack. Returns 0, 1 where something failed, or 2."""
     try:
         what, environment = choose_configuration(workspace)
+        if what == OWN and (hosts := names_of_containers(environment)):
+            return _status(examine_in_container(hosts, environment, is_rehearsal=False))
         _prepare(workspace)
     except (StackError, OSError) as error:
         Console.fail(str(error))
@@ -32,6 +36,10 @@ def run_doctor(workspace: Workspace) -> int:
         status = subprocess.run(command, cwd=API_DIRECTORY, env=environment, check=False).returncode
     except KeyboardInterrupt:
         return CANNOT_RUN
+    return _status(status)
+
+
+def _status(status: int | None) -> int:
     return status if status in (0, 1) else CANNOT_RUN
 
 
@@ -48,7 +56,7 @@ def choose_configuration(workspace: Workspace) -> tuple[str, dict[str, str]]:
             "nothing to examine: there is no .env (copy .env.example and fill it in), and no stack is running"
             " (python3 deploy.py --type embedded)"
         )
-    what = ".env" if own else relative(beside_the_api) if beside_the_api.exists() else "the environment"
+    what = OWN if own else relative(beside_the_api) if beside_the_api.exists() else "the environment"
     return what, _with_process(_public_addresses(own) | own, process_wins=True)
 
 

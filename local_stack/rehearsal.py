@@ -11,10 +11,11 @@ import tempfile
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 
+from deployer.examination import examine_in_container, names_of_containers
 from local_stack import environments
 from local_stack.configuration import Configuration, load_configuration
 from local_stack.console import StackError
-from local_stack.doctor import API_DIRECTORY
+from local_stack.doctor import API_DIRECTORY, OWN, choose_configuration
 from local_stack.environments import PythonEnvironment
 from local_stack.node import NPM_INSTALL, Node, packages_are_current
 from local_stack.paths import REPOSITORY, Workspace, relative
@@ -32,8 +33,7 @@ def rehearse(kind: str, workspace: Workspace, *, is_down: bool, is_fresh: bool) 
     """Print it. Always 0: what is missing is a warning."""
     try:
         if kind == "doctor":
-            _print_environments(environments.AGENT_API)
-            _print([environments.AGENT_API.python, "-m", "agent_api.doctor"], folder=API_DIRECTORY)
+            _print_examination(workspace)
         elif is_down:
             _print_down(workspace)
         elif kind == "test":
@@ -43,6 +43,19 @@ def rehearse(kind: str, workspace: Workspace, *, is_down: bool, is_fresh: bool) 
     except StackError as error:
         _warn(str(error))
     return 0
+
+
+def _print_examination(workspace: Workspace) -> None:
+    try:
+        what, variables = choose_configuration(workspace)
+    except StackError as error:
+        _warn(str(error))
+        what, variables = "", {}
+    if what == OWN and (hosts := names_of_containers(variables)):
+        examine_in_container(hosts, variables, is_rehearsal=True)
+        return
+    _print_environments(environments.AGENT_API)
+    _print([environments.AGENT_API.python, "-m", "agent_api.doctor"], folder=API_DIRECTORY)
 
 
 class _Rehearsed(Results):
