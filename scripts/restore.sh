@@ -13,7 +13,10 @@ here=$(dirname "$0")
 . "$here/connection.sh"
 
 file=${1:-}
-[ -r "$file" ] || fail 'name the file to read: sh scripts/restore.sh backup.dump'
+[ -n "$file" ] || fail 'name the file to read: sh scripts/restore.sh backup.dump'
+if [ ! -r "$file" ]; then
+    fail "$file is not there, or closed to user $(id -u): sudo chown -R $(id -u) the folder with it on the machine"
+fi
 case ${2:-} in
     '') accounts=1 ;;
     --without-accounts) accounts=0 ;;

@@ -5,6 +5,8 @@ from __future__ import annotations
 import asyncio
 import hashlib
 import os
+import shutil
+import subprocess
 from collections.abc import Callable
 from dataclasses import dataclass
 from importlib.util import find_spec
@@ -271,6 +273,25 @@ async def test_people_who_are_there_still_are_not_brought_twice(
     before, after = await contents(database), await contents(empty_database)
     assert after["token_grants"] == before["token_grants"]
     assert after["auth.users"][0] == before["auth.users"][0]
+
+
+AS_ANYBODY = ("setpriv", "--bounding-set=-dac_override,-dac_read_search") if os.geteuid() == 0 else ()
+
+
+@pytest.mark.skipif(
+    bool(AS_ANYBODY) and shutil.which("setpriv") is None, reason="root cannot give its rights away without setpriv"
+)
+def test_a_file_that_may_not_be_read_is_told_from_one_that_was_not_named(tmp_path: Path) -> None:
+    def said(*arguments: Path) -> str:
+        command = (*AS_ANYBODY, "sh", REPOSITORY / "scripts" / "restore.sh", *arguments)
+        ended = subprocess.run(command, capture_output=True, text=True, check=False)
+        assert ended.returncode == 1
+        return ended.stderr
+
+    (tmp_path / "closed.dump").touch(0o000)
+    assert said().startswith("restore: name the file to read")
+    for name in ("closed.dump", "none.dump"):
+        assert f"{name} is not there, or closed to user {os.geteuid()}: sudo chown" in said(tmp_path / name)
 
 
 @pytest.mark.parametrize(
