@@ -5,7 +5,7 @@
 #
 #   sh deploy/compose/smoke.sh
 #
-# Needs Docker with Compose 2.24 or later, curl and python3.
+# Needs Docker with Compose 2.30 or later, curl and python3.
 set -eu
 cd "$(dirname "$0")/../.."
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import socket
 import subprocess
 from pathlib import Path
@@ -177,7 +178,7 @@ def test_credentials_for_google_that_the_worker_lacks_or_may_not_read_are_named(
 
 
 def test_everything_that_is_missing_is_named_at_once(operator: Operator) -> None:
-    operator.answers |= {"daemon": False, "compose": "2.20.2"}
+    operator.answers |= {"daemon": False, "compose": "2.29.7"}
     operator.variables = {
         "DATABASE_URL": "postgresql://user:password@host:5432/postgres",
         "SUPABASE_URL": "http://localhost:54321",
@@ -197,7 +198,7 @@ def test_everything_that_is_missing_is_named_at_once(operator: Operator) -> None
     assert ended.changes == []
     for name, detail, cure in (
         ("docker", "the daemon does not answer", "systemctl start docker"),
-        ("compose", "is 2.20.2, 2.24 or later", "docker-compose-plugin"),
+        ("compose", "is 2.29.7, 2.30 or later", "docker-compose-plugin"),
         (".env", "DATABASE_URL still holds an example", "your own value"),
         (".env", "SUPABASE_SERVICE_KEY still holds an example", "your own value"),
         (".env", "AGENT_API_HOSTNAME still holds an example", "your own value"),
@@ -218,6 +219,15 @@ def test_everything_that_is_missing_is_named_at_once(operator: Operator) -> None
         assert cure in ended.cure_of("FAIL", name, detail)
     for fine in ("LLM_API_KEY is not set", "LANGFUSE_HOST"):
         assert fine not in ended.output
+
+
+def test_every_page_names_the_oldest_compose_that_does() -> None:
+    named = {
+        found
+        for name in ("docs/compose.md", "docs/deployment.md", "deploy/compose/smoke.sh", "docker-compose.caddy.yml")
+        for found in re.findall(r"Compose (\d+\.\d+) or later", (REPOSITORY / name).read_text(encoding="utf-8"))
+    }
+    assert named == {".".join(map(str, machine_checks.COMPOSE_MIN))}
 
 
 def test_without_docker_and_env_both_are_named(operator: Operator) -> None:
