@@ -5,7 +5,7 @@ from psycopg.types.json import Jsonb
 from rag_pipeline import queries
 from rag_pipeline.database import Database
 from rag_pipeline.spaces import Target
-from rag_pipeline.store import COPY_CHUNKS, vector_text
+from rag_pipeline.store import COPY_CHUNKS, SECONDS_PER_CHUNK_MAX, vector_text
 
 # The chunks of one other space, and none where the target holds some already.
 SELECT_CHUNKS = """
@@ -24,21 +24,32 @@ where d.document_id = %(id)s and d.content <> ''
   )
 order by d.chunk_index, d.id
 """
+# Chunks of earlier versions name no space, and are found in the first one, or the active one.
+DELETE_FORMER = """
+delete from public.documents as d
+where d.document_id = %(id)s and d.embedding_space_id is null
+  and exists (
+      select from public.embedding_space as s
+      where s.id = %(space_id)s and (s.is_active or private.is_first_space(s.id))
+  )
+"""
 
 
 async def embed_stored_chunks(database: Database, document_id: str, *, run: int, target: Target) -> bool:
     """Embed the stored texts for the target's space, once. False: a later attempt has begun."""
+    place = {"id": document_id, "space_id": target.space_id}
     async with database.transaction() as connection:
-        found = await connection.execute(SELECT_CHUNKS, {"id": document_id, "space_id": target.space_id})
+        found = await connection.execute(SELECT_CHUNKS, place)
         rows = await found.fetchall()
     texts = [f"{row['context']}\n\n{row['content']}" if row["context"] else row["content"] for row in rows]
     vectors = await target.embedder.embed(texts) if texts else []
-    async with database.transaction() as connection:
+    async with database.transaction(more_seconds=SECONDS_PER_CHUNK_MAX * len(rows)) as connection:
         locked = await connection.execute(
             "select 1 from public.document_metadata where id = %s and indexing_run = %s for update", [document_id, run]
         )
         if await locked.fetchone() is None:
             return False
+        await connection.execute(DELETE_FORMER, place)
         async with connection.cursor() as cursor, cursor.copy(COPY_CHUNKS) as copy:
             for row, vector in zip(rows, vectors, strict=True):
                 await copy.write_row(

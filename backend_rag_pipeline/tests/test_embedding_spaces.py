@@ -9,6 +9,12 @@ from rag_pipeline.embeddings import open_embedder
 from rag_pipeline.settings import load_settings
 from rag_pipeline.spaces import EmbeddingSpaces, Embeds
 
+FOUND = """
+select content from public.search_documents(
+    gen_random_uuid(), $1, ('[' || repeat('0.1,', 15) || '1]')::vector, null, p_mode => $2
+)
+"""
+
 
 async def spaces(world: World) -> dict[str, bool]:
     rows = await world.fetch("select model, is_active from public.embedding_space")
@@ -178,18 +184,41 @@ async def test_chunks_of_an_earlier_version_get_vectors_of_the_model_in_use(worl
     await world.fetch("insert into public.document_metadata (id, title) values ('/old/place/a.pdf', 'a.pdf')")
     await world.fetch(
         """
-        insert into public.documents (document_id, content, metadata, chunk_index)
-        values ('/old/place/a.pdf', 'An old passage.', '{"file_id": "/old/place/a.pdf"}', 0)
+        insert into public.documents (document_id, content, metadata, chunk_index, embedding)
+        select '/old/place/a.pdf', 'Old passage ' || n, '{"file_id": "/old/place/a.pdf"}', n,
+            ('[' || repeat('0.1,', 15) || n || ']')::vector
+        from generate_series(1, 2) as n
         """
     )
+    old = ["Old passage 1", "Old passage 2"]
     status, _, log = await world.single()
     assert status == 0, log
-    rows = await world.fetch("select content, embedding_space_id is not null as has_space from public.documents")
-    assert {(row["content"], row["has_space"]) for row in rows} >= {("An old passage.", True)}
-    assert "An old passage." in world.embeddings.documents()
+    rows = await world.fetch(
+        "select content, embedding_space_id is not null as has_space from public.documents order by chunk_index"
+    )
+    assert [(row["content"], row["has_space"]) for row in rows] == [(text, True) for text in old]
+    assert world.embeddings.documents() == old
+    # Each is found once.
+    for mode in ("text", "hybrid"):
+        hits = await world.fetch(FOUND, "old passage", mode)
+        assert sorted(row["content"] for row in hits) == old
     world.embeddings.forget()
     await world.single()
     assert world.embeddings.documents() == []
+
+
+async def test_chunks_of_an_earlier_version_serve_until_a_new_model_holds_everything(world: World) -> None:
+    world.write("fruit.md", "Oranges ripen in winter.")
+    assert (await world.single())[0] == 0
+    await world.fetch("insert into public.document_metadata (id, title) values ('old.pdf', 'old.pdf')")
+    await world.fetch(
+        "insert into public.documents (document_id, content, chunk_index) values ('old.pdf', 'Old passage', 0)"
+    )
+    world.embeddings.failing_text = "Oranges"
+    await world.single(EMBEDDING_MODEL_CHOICE="better-model")
+    assert await spaces(world) == {"test-model": True, "better-model": False}
+    assert await chunks_of(world, "better-model") == 1
+    assert [row["content"] for row in await world.fetch(FOUND, "old passage", "text")] == ["Old passage"]
 
 
 async def test_workers_of_two_models_never_take_over_from_each_other(world: World) -> None:
