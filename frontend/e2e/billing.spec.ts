@@ -56,7 +56,7 @@ test("a declined card is told on the payment page, and a good one then pays once
   expect((await chargesOf(purchaseIdOf(page))).map((charge) => charge.status).toSorted()).toEqual(["failed", "succeeded"])
 })
 
-test("after a declined card, going back says why and that nothing was charged; trying again goes on with the same purchase", async ({ page }) => {
+test("after a declined card, going back says why and that no payment came; trying again goes on with the same purchase", async ({ page }) => {
   await signUp(page)
   await goBuying(page)
   await choosePack(page, "100 tokens")
@@ -64,7 +64,7 @@ test("after a declined card, going back says why and that nothing was charged; t
   await payWith(page, CARDS.declined)
   await expect(page.getByRole("alert")).toContainText("declined")
   await page.getByRole("link", { name: /Cancel and go back/ }).click()
-  await expect(outcome(page)).toHaveText("Nothing was charged")
+  await expect(outcome(page)).toHaveText("No payment so far")
   await expect(page.getByText("Your bank declined the card.")).toBeVisible()
   const purchaseId = purchaseIdOf(page)
   await page.getByRole("button", { name: "Try again" }).click()
@@ -87,13 +87,13 @@ test("a card that asks for authentication: failing it charges nothing, completin
   await expect(balance(page)).toHaveText("610")
 })
 
-test("cancelling: nothing was charged, and another pack can be chosen", async ({ page }) => {
+test("cancelling: no payment came, and another pack can be chosen", async ({ page }) => {
   const account = await signUp(page)
   await goBuying(page)
   await choosePack(page, "100 tokens")
   await page.getByRole("link", { name: /Cancel and go back/ }).click()
-  await expect(outcome(page)).toHaveText("Nothing was charged")
-  await expect(page.getByText("You left before paying $5.00 for 100 tokens.")).toBeVisible()
+  await expect(outcome(page)).toHaveText("No payment so far")
+  await expect(page.getByText("No payment of $5.00 for 100 tokens has reached us.")).toBeVisible()
   await page.getByRole("link", { name: "Choose another pack" }).click()
   await choosePack(page, "250 tokens")
   await payWith(page, CARDS.good)
@@ -107,9 +107,10 @@ test("a purchase whose time ran out is begun anew", async ({ page }) => {
   await choosePack(page, "100 tokens")
   const sessionId = /\/c\/pay\/([^?]+)/.exec(page.url())?.[1] ?? ""
   await page.getByRole("link", { name: /Cancel and go back/ }).click()
-  await expect(outcome(page)).toHaveText("Nothing was charged")
+  await expect(outcome(page)).toHaveText("No payment so far")
   const first = purchaseIdOf(page)
   await control(`/sandbox/checkout_sessions/${sessionId}/elapse`, {})
+  await expect(outcome(page)).toHaveText("Nothing was charged")
   await expect(page.getByText("was not finished in time")).toBeVisible()
   await page.getByRole("button", { name: "Try again" }).click()
   await expect(page).toHaveURL(/\/c\/pay\//)
@@ -181,6 +182,20 @@ test.describe("while the webhook is late", () => {
     await control("/sandbox/deliveries/settings", { paused: false })
     await expect(outcome(page)).toHaveText("100 tokens are yours")
     await expect(page.getByTestId("new-balance")).toHaveText("110")
+  })
+
+  test("whoever paid and comes to the page of unfinished payments does not read that nothing was charged", async ({ page }) => {
+    await signUp(page)
+    await goBuying(page)
+    await choosePack(page, "100 tokens")
+    await payWith(page, CARDS.good)
+    await expect(outcome(page)).toHaveText("Confirming your payment")
+    await page.goto(`/payment-failure?purchase_id=${purchaseIdOf(page)}`)
+    await expect(outcome(page)).toHaveText("No payment so far")
+    await expect(page.getByText("You need not pay again")).toBeVisible()
+    await expect(page.getByText(/nothing was charged|left before/i)).toHaveCount(0)
+    await control("/sandbox/deliveries/settings", { paused: false })
+    await expect(outcome(page)).toHaveText("100 tokens are yours")
   })
 })
 
@@ -337,7 +352,7 @@ test("by keyboard, at 360 px: every page of a purchase fits and leads on", async
   await page.keyboard.press("Enter")
   await expect(page).toHaveURL(/\/c\/pay\//)
   await page.getByRole("link", { name: /Cancel and go back/ }).press("Enter")
-  await expect(outcome(page)).toHaveText("Nothing was charged")
+  await expect(outcome(page)).toHaveText("No payment so far")
   await fits()
   await page.getByRole("button", { name: "Try again" }).press("Enter")
   await expect(page).toHaveURL(/\/c\/pay\//)

@@ -24,12 +24,14 @@ function NotPaid({ purchase }: { purchase: Purchase }) {
       keepIntent(intent)
       return intent
     })
+  const reason = purchase.failure_code ? describePaymentFailure(purchase.failure_code) : null
   const price = formatMoney(purchase.price_minor, purchase.currency)
   return (
     <Outcome
       icon={CircleSlash}
-      tone={purchase.failure_code ? "warn" : "calm"}
-      title="Nothing was charged"
+      tone={reason ? "warn" : "calm"}
+      // Of an open purchase that is not known: the news of a payment may be on its way.
+      title={isClosed ? "Nothing was charged" : "No payment so far"}
       actions={
         <>
           <Button look="primary" disabled={checkout.tier !== null} onClick={() => void tryAgain()}>
@@ -47,18 +49,21 @@ function NotPaid({ purchase }: { purchase: Purchase }) {
         </>
       }
     >
-      {purchase.failure_code ? (
+      {isClosed ? (
         <p>
-          {describePaymentFailure(purchase.failure_code)} The {purchase.tokens} tokens for {price} were not bought.
-        </p>
-      ) : isClosed ? (
-        <p>
-          The payment of {price} for {purchase.tokens} tokens was not finished in time.
+          {reason
+            ? `${reason} The ${purchase.tokens} tokens for ${price} were not bought.`
+            : `The payment of ${price} for ${purchase.tokens} tokens was not finished in time.`}
         </p>
       ) : (
-        <p>
-          You left before paying {price} for {purchase.tokens} tokens. You can go on whenever you like.
-        </p>
+        <>
+          <p>
+            {reason} No payment of {price} for {purchase.tokens} tokens has reached us. You can go on whenever you like.
+          </p>
+          <p className="text-sm">
+            Already paid? You need not pay again: the tokens arrive by themselves, and this page shows them as soon as they do.
+          </p>
+        </>
       )}
       {checkout.error ? (
         <BillingFailure className="text-left" error={checkout.error} onRetry={() => void tryAgain()} onDismiss={checkout.dismiss} />
