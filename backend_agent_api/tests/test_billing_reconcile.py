@@ -247,6 +247,18 @@ async def test_only_one_replica_reconciles(mine: Shop) -> None:
     assert {type(each) for each in outcomes} <= {Report, LeaseLost, type(None)}
 
 
+@pytest.mark.parametrize(("days", "stands_for_it"), [(2, False), (89, False), (90, True), (None, True)])
+async def test_a_run_over_fewer_days_does_not_stand_for_the_daily_one(
+    mine: Shop, days: int | None, stands_for_it: bool
+) -> None:
+    report = await reconcile(mine, days)
+    assert (report.is_full, report.audit_faults) == (stands_for_it, 0)
+    async with run_shop(mine.database, mine.sandbox, reconcile_interval_seconds=0.001) as other:
+        due = await billing_of(other).reconciler.reconcile_if_due()
+    assert due is not None
+    assert due.is_full is not stands_for_it
+
+
 async def test_the_lease_of_a_lost_replica_runs_out_and_one_that_is_overdue_stops(mine: Shop) -> None:
     database = mine.api.app.state.database
     async with job_lease(database, name="a job", seconds=1) as lease:
@@ -294,7 +306,7 @@ async def test_a_run_that_breaks_is_told_and_the_next_one_begins_where_it_did(mi
     body = (await mine.api.client.get(path, headers=headers)).json()
     assert body["last_failure"]["error"] == "KeyUsedUp"
     assert body["last_run"]["report"]["ours"]["purchases"] == 1
-    await reconcile(mine, days=1)
+    await reconcile(mine)
     body = (await mine.api.client.get(path, headers=headers)).json()
     assert body["last_failure"] is None
     assert body["last_run"] == body["last_full_run"]
@@ -349,6 +361,13 @@ async def test_the_command_prints_the_report_and_ends_by_it(mine: Shop) -> None:
     status, out, _ = await run_command(mine)
     assert status == 1
     assert "audit: balance differs from lots" in out
+
+
+@pytest.mark.parametrize("days", ["0", "-1", "3651", "two"])
+async def test_the_command_refuses_days_in_which_nothing_would_be_compared(mine: Shop, days: str) -> None:
+    status, out, error = await run_command(mine, f"--days={days}")
+    assert (status, out) == (2, "")
+    assert "--days" in error
 
 
 async def test_the_command_says_what_stands_in_its_way(mine: Shop) -> None:

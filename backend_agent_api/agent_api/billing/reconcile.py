@@ -21,6 +21,7 @@ from agent_api.settings import Settings, SettingsError, load_settings
 from agent_api.tokens.live import BalanceNotifier
 
 WAIT_SECONDS = 60
+DAYS_MAX = 3650
 
 
 class NotSetUp(Exception):
@@ -28,7 +29,7 @@ class NotSetUp(Exception):
 
 
 async def reconcile(settings: Settings, *, days: int | None) -> Report:
-    """One full run. Raises NotSetUp, LeaseLost, StripeFailure and database failures."""
+    """One run with an audit. Raises NotSetUp, LeaseLost, StripeFailure and database failures."""
     async with open_database(settings) as database:
         notifier = BalanceNotifier(database, interval_seconds=settings.balance_notify_interval_seconds)
         async with open_billing(settings, database, notifier.changed) as billing:
@@ -75,10 +76,17 @@ def _money(minor: int) -> str:
     return f"{minor // 100}.{minor % 100:02d}"
 
 
+def _days(text: str) -> int:
+    days = int(text)
+    if not 1 <= days <= DAYS_MAX:
+        raise argparse.ArgumentTypeError(f"from 1 to {DAYS_MAX}")
+    return days
+
+
 def main() -> int:
     """Run and print. Returns the exit status."""
     parser = argparse.ArgumentParser(prog="python -m agent_api.billing.reconcile")
-    parser.add_argument("--days", type=int, default=None, help="only payments of so many days (default: all)")
+    parser.add_argument("--days", type=_days, default=None, help="only payments of so many days (default: all)")
     parser.add_argument("--json", action="store_true", help="print the report as JSON")
     arguments = parser.parse_args()
     try:

@@ -76,7 +76,8 @@ class Reconciler:
                 return None
             is_full = last.full_started_at is None or last.now - last.full_started_at >= FULL_EVERY
             hours = settings.reconcile_full_days * 24 if is_full else settings.reconcile_window_hours
-            return await self._run(lease, last, is_full=is_full, since=last.now - timedelta(hours=hours))
+            since = last.now - timedelta(hours=hours)
+            return await self._run(lease, last, is_full=is_full, has_audit=is_full, since=since)
 
     async def start(self, *, days: int | None) -> None:
         """Begin such a run and return; its report is read later. Raises LeaseLost where another goes on."""
@@ -106,7 +107,10 @@ class Reconciler:
     async def reconcile_now(
         self, *, days: int | None, wait_seconds: float, begun: asyncio.Future[None] | None = None
     ) -> Report:
-        """A full run over so many days, None: from the first purchase on. Raises LeaseLost where another goes on."""
+        """A run over so many days (None: from the first purchase on), and an audit.
+
+        Over fewer days than the daily one it does not stand for it. Raises LeaseLost where another goes on.
+        """
         seconds = self._settings.reconcile_lease_seconds
         lease_of_job = job_lease(self._database, name=RECONCILIATION, seconds=seconds, wait_seconds=wait_seconds)
         async with lease_of_job as lease:
@@ -114,13 +118,16 @@ class Reconciler:
                 begun.set_result(None)
             last = await self._last_run()
             since = None if days is None else last.now - timedelta(days=days)
-            return await self._run(lease, last, is_full=True, since=since)
+            is_full = days is None or days >= self._settings.reconcile_full_days
+            return await self._run(lease, last, is_full=is_full, has_audit=True, since=since)
 
     async def _last_run(self) -> LastRun:
         async with self._database.statement() as connection:
             return await reconcile_queries.read_last_run(connection, livemode=self._gateway.livemode)
 
-    async def _run(self, lease: HeldLease, last: LastRun, *, is_full: bool, since: datetime | None) -> Report:
+    async def _run(
+        self, lease: HeldLease, last: LastRun, *, is_full: bool, has_audit: bool, since: datetime | None
+    ) -> Report:
         async with self._database.transaction() as connection:
             run_id = await reconcile_queries.start_run(connection, is_full=is_full)
             await reconcile_queries.purge_ignored_events(
@@ -130,6 +137,8 @@ class Reconciler:
         report = Report(is_full=is_full, compared_since=since, compared_until=last.now - grace, currency=CURRENCY)
         try:
             await self._fill(report, lease, last)
+            if has_audit:
+                await self._audit(report)
         except Exception as error:
             await self._finish(run_id, last, report=None, error=type(error).__name__)
             raise
@@ -173,8 +182,6 @@ class Reconciler:
         async with self._database.statement() as connection:
             purchases, tokens = await reconcile_queries.sum_undelivered(connection)
         report.undelivered = Undelivered(purchases=purchases, tokens=tokens)
-        if report.is_full:
-            await self._audit(report)
 
     async def _audit(self, report: Report) -> None:
         async with self._database.statement() as connection:
