@@ -129,7 +129,7 @@ def test_doctor_finds_pythons_venv_module_on_a_new_machine() -> None:
 
 def test_ollama_hears_containers_on_the_machine_of_the_page() -> None:
     """`ufw enable` shuts out what comes from Docker's networks to the machine itself."""
-    assert "ufw enable" in commands(DEPLOYMENT)
+    assert "ufw --force enable" in commands(DEPLOYMENT)
     (block,) = [block for block in blocks(OPERATIONS) if "systemctl edit ollama" in block]
     lines = block.splitlines()
     edited = next(number for number, line in enumerate(lines) if "systemctl edit ollama" in line)

@@ -283,6 +283,19 @@ def test_what_the_page_says_to_fill_in_is_all_that_is_asked_for(tmp_path: Path) 
     assert "docker-compose.caddy.yml up -d --build" in said["env"]
 
 
+def test_a_nights_work_is_done_in_the_folder_that_was_cloned_to() -> None:
+    deployment = (REPOSITORY / "docs" / "deployment.md").read_text("utf-8")
+    cloned = set(re.findall(r"git clone <[^>]+> (\S+) && cd \1$", deployment, re.MULTILINE))
+    assert cloned == set(re.findall(r"\* cd (\S+) && ", OPERATIONS.read_text("utf-8")))
+
+
+@followed
+def test_what_only_root_may_do_is_done_with_sudo(path: Path) -> None:
+    """Cloud images let nobody sign in as root."""
+    blocks = "\n".join(block for _, block in FENCE.findall(path.read_text("utf-8")))
+    assert re.findall(r"(?m)(?:^ *|[&|] )(?:apt-get|chown|systemctl|tee /etc|ufw|usermod).*", blocks) == []
+
+
 def test_the_new_embedding_model_is_the_workers_alone(tmp_path: Path) -> None:
     (written,) = re.findall(r"(?ms)<<'END'\n(.*?)^ *END$", OPERATIONS.read_text(encoding="utf-8"))
     (tmp_path / "worker.yml").write_text(textwrap.dedent(written))
