@@ -3,6 +3,7 @@
 import asyncio
 from collections.abc import AsyncGenerator
 from typing import Any
+from urllib.parse import quote
 
 import pytest
 import pytest_asyncio
@@ -411,6 +412,26 @@ async def test_a_document_in_two_embedding_spaces_is_read_once(library: Library)
     )  # fmt: skip
     passage = (await reader.get(f"/{document['id']}/passages/{chunk_id}")).json()
     assert (passage["before"], passage["content"], passage["after"]) == ("", "Once.", "Twice.")
+
+
+@pytest.mark.parametrize(
+    "document_id", ["/app/rag-documents/handbook.md", "rag-documents/handbook.md", "./notes/a.md", "/100% sure/#1?.md"]
+)
+async def test_a_document_of_an_earlier_version_is_reached_by_its_path(library: Library, document_id: str) -> None:
+    """Its id is one, and an address with %2F is decoded before anybody looks for a route."""
+    admin = await library.reader(is_admin=True)
+    await library.execute("insert into public.document_metadata (id, title) values ($1, 'Handbook')", document_id)
+    (chunk_id,) = await library.index(document_id, [{"content": "Oranges."}])
+    assert document_id in await admin.ids()
+    sent = quote(document_id, safe="")
+    assert (await admin.get(f"/{sent}")).json()["id"] == document_id
+    assert (await admin.get(f"/{sent}/content")).json()["text"] == "Oranges."
+    assert (await admin.get(f"/{sent}/passages/{chunk_id}")).json()["content"] == "Oranges."
+    assert refusal(await admin.get(f"/{sent}/file")) == (404, "file_not_found")
+    assert refusal(await admin.patch(sent, title="Mine")) == (409, "managed_by_source")
+    assert (await admin.retry(sent)).json()["id"] == document_id
+    assert (await admin.delete(sent)).status_code == 204
+    assert refusal(await admin.get(f"/{sent}")) == (404, "document_not_found")
 
 
 @pytest.mark.parametrize("document_id", ["nothing", "a%00b", "x" * 2_001, "..%2F..%2Fetc", "%F0%9F%98%80"])

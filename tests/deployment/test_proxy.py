@@ -4,6 +4,7 @@ import asyncio
 import json
 import ssl
 from pathlib import Path
+from urllib.parse import quote
 from uuid import uuid4
 
 import httpx
@@ -42,6 +43,20 @@ async def test_the_live_balance_is_not_held_back(proxy: Proxy) -> None:
                 lines = stream.aiter_lines()
                 while '"tokens": 7' not in (line := await anext(lines)) and '"tokens":7' not in line:
                     pass
+
+
+async def test_an_id_that_is_a_path_passes_as_it_was_sent(proxy: Proxy) -> None:
+    """Documents of earlier versions have such ids."""
+    document_id = f"/app/rag-documents/{uuid4()}.md"
+    async with proxy.fleet.books.database.connect() as connection:
+        await connection.execute("insert into public.document_metadata (id) values ($1)", document_id)
+    async with proxy.client() as client, proxy.client(SITE_HOST) as site:
+        user = await proxy.fleet.books.person(client)
+        for route in ("", "/content"):
+            reply = await client.get(f"/api/documents/{quote(document_id, safe='')}{route}", headers=user.headers)
+            assert document_id in reply.text
+        page = await site.get(f"/documents/{quote(document_id, safe='')}")
+        assert (page.status_code, page.headers["content-type"]) == (200, "text/html; charset=utf-8")
 
 
 async def test_text_is_compressed(proxy: Proxy) -> None:

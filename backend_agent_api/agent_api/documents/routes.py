@@ -168,18 +168,8 @@ async def upload_document(request: Request, user: CurrentUser, uploads: UploadsO
     return JSONResponse(document.model_dump(mode="json"), status_code=201 if is_new else 200)
 
 
-@router.get(
-    "/{document_id}",
-    summary="One document",
-    responses=documented(AccountNotFound, DocumentNotFound, example=DOCUMENT_EXAMPLE),
-)
-async def get_document(document_id: DocumentId, user: CurrentUser, connection: Transaction) -> DocumentRead:
-    """Return one document; another person's private one is not found."""
-    return await service.get_document(connection, user_id=user.id, document_id=document_id)
-
-
 @router.patch(
-    "/{document_id}",
+    "/{document_id:path}",
     summary="Rename or share",
     responses=documented(AccountNotFound, Forbidden, DocumentNotFound, ManagedBySource, example=DOCUMENT_EXAMPLE),
 )
@@ -191,7 +181,7 @@ async def update_document(
 
 
 @router.delete(
-    "/{document_id}",
+    "/{document_id:path}",
     summary="Delete a document",
     status_code=204,
     responses=documented(AccountNotFound, Forbidden, DocumentNotFound, ManagedBySource),
@@ -205,7 +195,7 @@ async def delete_document(document_id: DocumentId, user: CurrentUser, uploads: U
 
 
 @router.post(
-    "/{document_id}/retry",
+    "/{document_id:path}/retry",
     summary="Index again",
     status_code=202,
     responses=documented(AccountNotFound, Forbidden, DocumentNotFound, example=PENDING_EXAMPLE, status=202),
@@ -216,7 +206,7 @@ async def retry_document(document_id: DocumentId, user: CurrentUser, connection:
 
 
 @router.get(
-    "/{document_id}/content",
+    "/{document_id:path}/content",
     summary="The text of a document",
     responses=documented(DocumentNotFound, example=CONTENT_EXAMPLE),
 )
@@ -231,7 +221,7 @@ async def get_content(
 
 
 @router.get(
-    "/{document_id}/passages/{chunk_id}",
+    "/{document_id:path}/passages/{chunk_id}",
     summary="A cited passage in its place",
     responses=documented(PassageNotFound, example=PASSAGE_EXAMPLE),
 )
@@ -243,7 +233,7 @@ async def get_passage(
 
 
 @router.get(
-    "/{document_id}/file",
+    "/{document_id:path}/file",
     summary="The uploaded file",
     dependencies=[Depends(take_seat)],
     response_class=Response,
@@ -266,3 +256,15 @@ async def get_file(document_id: DocumentId, user: CurrentUser, uploads: UploadsO
         "Content-Length": str(len(file.content)),
     }
     return StreamingResponse(file.slices(), media_type="application/octet-stream", headers=headers)
+
+
+# Ids of earlier versions are paths, and servers decode an address before they look for its route: so an id takes
+# slashes, and this one, which takes every address below, comes last.
+@router.get(
+    "/{document_id:path}",
+    summary="One document",
+    responses=documented(AccountNotFound, DocumentNotFound, example=DOCUMENT_EXAMPLE),
+)
+async def get_document(document_id: DocumentId, user: CurrentUser, connection: Transaction) -> DocumentRead:
+    """Return one document; another person's private one is not found."""
+    return await service.get_document(connection, user_id=user.id, document_id=document_id)

@@ -19,7 +19,13 @@ DocumentStatus = Literal["pending", "indexing", "indexed", "failed", "not_indexe
 DocumentSource = Literal["local", "google_drive", "upload"]
 Scope = Literal["all", "own", "shared"]
 
-DocumentId = Annotated[StorableText, Path(max_length=DOCUMENT_ID_MAX_CHARACTERS, description="A document's id.")]
+DocumentId = Annotated[
+    StorableText,
+    Path(
+        max_length=DOCUMENT_ID_MAX_CHARACTERS,
+        description="A document's id, percent-encoded: those of earlier versions are paths.",
+    ),
+]
 ChunkId = Annotated[int, Path(ge=1, le=CHUNK_ID_MAX, description="A passage's id: a source's id in an answer.")]
 SearchText = Annotated[
     StorableText | None, Query(max_length=200, description="Only documents whose title or file name holds this.")

@@ -3559,7 +3559,7 @@ export interface operations {
             query?: never;
             header?: never;
             path: {
-                /** @description A document's id. */
+                /** @description A document's id, percent-encoded: those of earlier versions are paths. */
                 document_id: string;
             };
             cookie?: never;
@@ -3649,7 +3649,7 @@ export interface operations {
             query?: never;
             header?: never;
             path: {
-                /** @description A document's id. */
+                /** @description A document's id, percent-encoded: those of earlier versions are paths. */
                 document_id: string;
             };
             cookie?: never;
@@ -3733,7 +3733,7 @@ export interface operations {
             query?: never;
             header?: never;
             path: {
-                /** @description A document's id. */
+                /** @description A document's id, percent-encoded: those of earlier versions are paths. */
                 document_id: string;
             };
             cookie?: never;
@@ -3845,7 +3845,7 @@ export interface operations {
             query?: never;
             header?: never;
             path: {
-                /** @description A document's id. */
+                /** @description A document's id, percent-encoded: those of earlier versions are paths. */
                 document_id: string;
             };
             cookie?: never;
@@ -3945,7 +3945,7 @@ export interface operations {
             };
             header?: never;
             path: {
-                /** @description A document's id. */
+                /** @description A document's id, percent-encoded: those of earlier versions are paths. */
                 document_id: string;
             };
             cookie?: never;
@@ -4024,7 +4024,7 @@ export interface operations {
             query?: never;
             header?: never;
             path: {
-                /** @description A document's id. */
+                /** @description A document's id, percent-encoded: those of earlier versions are paths. */
                 document_id: string;
                 /** @description A passage's id: a source's id in an answer. */
                 chunk_id: number;
@@ -4111,7 +4111,7 @@ export interface operations {
             query?: never;
             header?: never;
             path: {
-                /** @description A document's id. */
+                /** @description A document's id, percent-encoded: those of earlier versions are paths. */
                 document_id: string;
             };
             cookie?: never;
