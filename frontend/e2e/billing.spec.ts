@@ -1,6 +1,6 @@
 import type { Page } from "@playwright/test"
 import { readFile } from "node:fs/promises"
-import { ask, askAndWait, balance, composer, expect, expireTokens, ledgerOf, questions, signUp, test } from "./support/app"
+import { ask, askAndWait, balance, composer, expect, expireTokens, ledgerOf, questions, signUp, test, withDatabase } from "./support/app"
 import { CARDS, chargesOf, choosePack, control, mendStripe, payWith, purchaseIdOf } from "./support/payment"
 
 // Pauses and faults of the payment service are everybody's: one after the other.
@@ -196,6 +196,27 @@ test.describe("while the webhook is late", () => {
     await expect(page.getByText(/nothing was charged|left before/i)).toHaveCount(0)
     await control("/sandbox/deliveries/settings", { paused: false })
     await expect(outcome(page)).toHaveText("100 tokens are yours")
+  })
+
+  test("whoever paid in a way that takes days is not led to a second payment", async ({ page }) => {
+    await signUp(page)
+    await goBuying(page)
+    await choosePack(page, "100 tokens")
+    await payWith(page, CARDS.good)
+    await expect(outcome(page)).toHaveText("Confirming your payment")
+    const purchaseId = purchaseIdOf(page)
+    // More than a day later, and the money is still under way.
+    await withDatabase((client) => client.query("update public.purchases set checkout_expires_at = now() where id = $1", [purchaseId]))
+    await page.goto("/purchase-tokens")
+    await buyButton(page, "100 tokens").click()
+    await expect(page).toHaveURL(new RegExp(`/payment-success\\?purchase_id=${purchaseId}`))
+    await expect(outcome(page)).toHaveText("Your payment is still being confirmed")
+    await expect(page.getByText("Some ways of paying take days.")).toBeVisible()
+    await page.goto(`/payment-failure?purchase_id=${purchaseId}`)
+    await expect(outcome(page)).toHaveText("Your payment is still being confirmed")
+    await control("/sandbox/deliveries/settings", { paused: false })
+    await expect(outcome(page)).toHaveText("100 tokens are yours")
+    expect(await chargesOf(purchaseId)).toHaveLength(1)
   })
 })
 

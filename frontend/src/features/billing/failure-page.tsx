@@ -1,6 +1,7 @@
 import { Button } from "@/components/ui/button"
 import { Dots } from "@/components/ui/spinner"
 import { BillingFailure } from "@/features/billing/billing-failure"
+import { isUndecided } from "@/features/billing/checkout"
 import { describePaymentFailure } from "@/features/billing/failure-words"
 import { keepIntent, readIntent, renewIntent } from "@/features/billing/intent"
 import { BillingPage, Outcome } from "@/features/billing/page-frame"
@@ -112,7 +113,7 @@ export function FailurePage() {
     )
   }
   const { purchase } = state
-  if (purchase.status === "paid" || purchase.status === "flagged" || purchase.status === "closed") {
+  if (purchase.status === "paid" || purchase.status === "flagged" || purchase.status === "closed" || isUndecided(purchase)) {
     return <Navigate to={`/payment-success?purchase_id=${purchase.id}`} replace />
   }
   return <NotPaid purchase={purchase} />

@@ -1,5 +1,6 @@
 import { Button } from "@/components/ui/button"
 import { Dots } from "@/components/ui/spinner"
+import { isUndecided } from "@/features/billing/checkout"
 import { readIntent, endIntent } from "@/features/billing/intent"
 import { Outcome } from "@/features/billing/page-frame"
 import { UnknownPurchase } from "@/features/billing/unknown-purchase"
@@ -11,7 +12,8 @@ import { useEffect, useEffectEvent, useState } from "react"
 import { Link, Navigate, useSearchParams } from "react-router"
 
 function Waiting({ purchase, isUnreachable }: { purchase: Purchase | null; isUnreachable: boolean }) {
-  const isSlow = useIsSlow()
+  const isLong = purchase !== null && isUndecided(purchase)
+  const isSlow = useIsSlow() || isLong
   return (
     <Outcome
       icon={() => <Dots />}
@@ -32,12 +34,13 @@ function Waiting({ purchase, isUnreachable }: { purchase: Purchase | null; isUnr
     >
       {isSlow ? (
         <p>
-          This takes longer than usual. You need not pay again, nor wait here: the tokens arrive by themselves, and this page shows
-          them as soon as they do.
+          {isLong ? "Some ways of paying take days." : "This takes longer than usual."} You need not pay again, nor wait here:
+          the tokens arrive by themselves, and this page shows them as soon as they do.
         </p>
       ) : (
         <p>{purchase ? `${purchase.tokens} tokens will be here in a moment.` : "Your tokens will be here in a moment."}</p>
       )}
+      {isLong ? <p className="text-sm">Not paid? Then this purchase soon closes by itself, and you can buy again.</p> : null}
       {isUnreachable ? <p className="text-sm text-warn">The server cannot be reached right now. We keep trying.</p> : null}
       {isSlow && purchase?.checkout_url ? (
         <p className="text-sm">
