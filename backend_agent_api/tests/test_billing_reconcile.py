@@ -52,6 +52,15 @@ async def reconcile(shop: Shop, days: int | None = None) -> Report:
     return await billing_of(shop).reconciler.reconcile_now(days=days, wait_seconds=0)
 
 
+async def reconcile_when_due(shop: Shop) -> Report:
+    """The run that the service makes by itself, once its interval has passed."""
+    async with shop.database.connect() as connection:
+        await connection.execute("update public.reconciliation_runs set started_at = started_at - interval '1 hour'")
+    report = await billing_of(shop).reconciler.reconcile_if_due()
+    assert report is not None
+    return report
+
+
 async def test_with_the_webhook_down_the_books_end_the_same(mine: Shop) -> None:
     user, stranger = await mine.database.add_user(), await mine.database.add_user()
     full, partly = await mine.buy(user), None
@@ -253,10 +262,38 @@ async def test_a_run_over_fewer_days_does_not_stand_for_the_daily_one(
 ) -> None:
     report = await reconcile(mine, days)
     assert (report.is_full, report.audit_faults) == (stands_for_it, 0)
-    async with run_shop(mine.database, mine.sandbox, reconcile_interval_seconds=0.001) as other:
-        due = await billing_of(other).reconciler.reconcile_if_due()
-    assert due is not None
-    assert due.is_full is not stands_for_it
+    assert (await reconcile_when_due(mine)).is_full is not stands_for_it
+
+
+async def test_an_audit_that_does_not_end_is_told_and_not_made_again_at_once(mine: Shop) -> None:
+    await mine.buy(await mine.database.add_user())
+    async with run_shop(mine.database, mine.sandbox, reconcile_audit_timeout_seconds=0.0001) as hasty:
+        report = await reconcile_when_due(hasty)
+        assert (report.is_full, report.drift, report.audit_faults, report.is_clean) == (True, 0, 1, False)
+        assert "not finished" in report.audit_examples[0]
+        # Everything else of the run counts: events are read from its place on, and the next one is no full one.
+        again = await reconcile_when_due(hasty)
+        assert (again.is_full, again.is_clean) == (False, True)
+    async with mine.database.connect() as connection:
+        assert await connection.fetchval("select count(events_until) from public.reconciliation_runs") == 2
+
+
+async def test_the_lease_outlasts_the_audit(mine: Shop) -> None:
+    async with (
+        run_shop(mine.database, mine.sandbox, reconcile_lease_seconds=1, reconcile_audit_timeout_seconds=60) as slow,
+        mine.database.connect() as connection,
+    ):
+        transaction = connection.transaction()
+        await transaction.start()
+        # The audit waits for this; without a sale nothing before it does.
+        await connection.execute("lock table public.transactions in access exclusive mode")
+        running = asyncio.create_task(reconcile(slow))
+        held = "select exists (select from public.job_leases where expires_at > clock_timestamp() + interval '50 s')"
+        async with asyncio.timeout(20):
+            while not await connection.fetchval(held):  # noqa: ASYNC110 - another session's lease has no event
+                await asyncio.sleep(0.01)
+        await transaction.rollback()
+        assert (await running).is_clean
 
 
 async def test_the_lease_of_a_lost_replica_runs_out_and_one_that_is_overdue_stops(mine: Shop) -> None:

@@ -152,7 +152,7 @@ async def start_reconciliation(
     billing: BillingOf,
     days: Annotated[int | None, Query(ge=1, le=3650, description="Empty: from the first purchase on.")] = None,
 ) -> StartedRead:
-    """Begin a full comparison, which repairs what it can. Its report is the next `last_run`."""
+    """Begin a comparison and an audit, repairing what it can. Its report is the next `last_run`."""
     try:
         await billing.reconciler.start(days=days)
     except LeaseLost:

@@ -1,6 +1,7 @@
 """A job that runs on one replica at a time."""
 
 import asyncio
+import math
 import time
 from collections.abc import AsyncGenerator
 from contextlib import asynccontextmanager
@@ -33,19 +34,21 @@ class HeldLease:
         self._seconds = seconds
         self._renewed_at = time.monotonic()
 
-    async def take(self) -> bool:
-        """Take or renew it; False: somebody else holds it."""
+    async def take(self, *, step_seconds: float = 0) -> bool:
+        """Take or renew it, longer for a step that may last so long; False: somebody else holds it."""
+        seconds = self._seconds + math.ceil(step_seconds)
         asked_at = time.monotonic()
         async with self._database.statement() as connection:
             held = await reconcile_queries.acquire_lease(
-                connection, name=self._name, holder=self._holder, seconds=self._seconds
+                connection, name=self._name, holder=self._holder, seconds=seconds
             )
         self._renewed_at = asked_at
         return held
 
-    async def keep(self) -> None:
-        """Call between steps: renews when a quarter of it has passed. Raises LeaseLost."""
-        if time.monotonic() - self._renewed_at > self._seconds / 4 and not await self.take():
+    async def keep(self, *, step_seconds: float = 0) -> None:
+        """Call between steps: renews when a quarter of it has passed, or for a long step. Raises LeaseLost."""
+        is_due = step_seconds > 0 or time.monotonic() - self._renewed_at > self._seconds / 4
+        if is_due and not await self.take(step_seconds=step_seconds):
             raise LeaseLost
 
     async def release(self) -> None:

@@ -138,7 +138,7 @@ class Reconciler:
         try:
             await self._fill(report, lease, last)
             if has_audit:
-                await self._audit(report)
+                await self._audit(report, lease)
         except Exception as error:
             await self._finish(run_id, last, report=None, error=type(error).__name__)
             raise
@@ -183,11 +183,15 @@ class Reconciler:
             purchases, tokens = await reconcile_queries.sum_undelivered(connection)
         report.undelivered = Undelivered(purchases=purchases, tokens=tokens)
 
-    async def _audit(self, report: Report) -> None:
+    async def _audit(self, report: Report, lease: HeldLease) -> None:
+        seconds = self._settings.reconcile_audit_timeout_seconds
+        await lease.keep(step_seconds=seconds)
         async with self._database.statement() as connection:
-            faults = await reconcile_queries.audit_ledger(
-                connection, timeout_seconds=self._settings.reconcile_audit_timeout_seconds
-            )
+            try:
+                faults = await reconcile_queries.audit_ledger(connection, timeout_seconds=seconds)
+            except (TimeoutError, asyncpg.QueryCanceledError):
+                # Not a failure of the run: every later one would have to do it all again, and fail again.
+                faults = [f"not finished within {seconds:g} seconds: the ledger was not examined"]
         report.audit_faults = len(faults)
         report.audit_examples = faults[:20]
 

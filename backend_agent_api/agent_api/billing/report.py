@@ -85,7 +85,9 @@ class Report(BaseModel):
     undelivered: Undelivered = Undelivered()
     events: EventSums = EventSums()
     unpaid: UnpaidSums = UnpaidSums()
-    audit_faults: int | None = Field(default=None, description="Of audit_ledger(); null: not asked in this run.")
+    audit_faults: int | None = Field(
+        default=None, description="Of audit_ledger(); 1 where it did not end. Null: not asked."
+    )
     audit_examples: list[str] = []
 
     def add_difference(self, difference: Difference) -> None:

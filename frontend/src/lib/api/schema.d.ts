@@ -592,7 +592,7 @@ export interface paths {
         put?: never;
         /**
          * Compare with Stripe now
-         * @description Begin a full comparison, which repairs what it can. Its report is the next `last_run`.
+         * @description Begin a comparison and an audit, repairing what it can. Its report is the next `last_run`.
          */
         post: operations["start_reconciliation_api_admin_reconciliation_post"];
         delete?: never;
@@ -1605,7 +1605,7 @@ export interface components {
             unpaid: components["schemas"]["UnpaidSums"];
             /**
              * Audit Faults
-             * @description Of audit_ledger(); null: not asked in this run.
+             * @description Of audit_ledger(); 1 where it did not end. Null: not asked.
              */
             audit_faults?: number | null;
             /**
