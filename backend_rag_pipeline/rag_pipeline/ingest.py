@@ -23,7 +23,7 @@ from rag_pipeline.messages import message_for
 from rag_pipeline.queries import BegunDocument
 from rag_pipeline.settings import Settings
 from rag_pipeline.sources.source import FetchedFile, FileUnsupported, Source
-from rag_pipeline.spaces import EmbeddingSpaces, Target
+from rag_pipeline.spaces import EmbeddingSpaces
 from rag_pipeline.store import IndexedContent, replace_document
 from rag_pipeline.stored_chunks import embed_stored_chunks
 from rag_pipeline.superseded import Superseded, while_wanted
@@ -109,9 +109,9 @@ class Ingestor:
         return Outcome(outcome.status, outcome.code, outcome.chunks, document.file_name or document.title)
 
     async def _index(self, document_id: str, document: BegunDocument) -> Outcome:
-        targets = await self._spaces.targets()
         if document.upload_storage is None and document.pipeline_id is None:
-            stored = await embed_stored_chunks(self._database, document_id, run=document.run, target=targets[0])
+            own = (await self._spaces.targets())[0]
+            stored = await embed_stored_chunks(self._database, document_id, run=document.run, target=own)
             return Outcome("indexed" if stored else "gone")
         try:
             fetched = await self._fetch(document_id, document)
@@ -120,8 +120,8 @@ class Ingestor:
             nothing = FetchedFile(document.file_name or "", document.mime_type, b"", "")
             return await self._store_nothing(document_id, document, nothing, hashlib.sha256(b"").hexdigest(), reason)
         content_hash = hashlib.sha256(fetched.content).hexdigest()
-        missing = await self._missing(document_id, document, content_hash, targets)
-        if not missing:
+        held = await self._held(document_id, document, content_hash)
+        if held and held.issuperset(await self._spaces.space_ids()):
             async with self._database.transaction() as connection:
                 await queries.finish_unchanged(connection, document_id, run=document.run, status="indexed")
             return Outcome("unchanged")
@@ -138,7 +138,7 @@ class Ingestor:
             if error.code not in NOT_INDEXED_CODES:
                 raise
             return await self._store_nothing(document_id, document, fetched, content_hash, error)
-        vectors = await self._embed(chunks, missing)
+        vectors = await self._embed(chunks, held)
         note = _unread(extraction)
         indexed = IndexedContent(
             content_hash=content_hash,
@@ -166,24 +166,24 @@ class Ingestor:
             raise Failure("no_source", is_final=True)
         return await self._source.fetch(document.source_key)
 
-    async def _missing(
-        self, document_id: str, document: BegunDocument, content_hash: str, targets: tuple[Target, ...]
-    ) -> tuple[Target, ...]:
-        """The targets whose chunks are not those of this content."""
+    async def _held(self, document_id: str, document: BegunDocument, content_hash: str) -> set[int]:
+        """The spaces whose chunks are those of this content."""
         # With a sight: some of its pages could not be read with the one there is.
         versions = (self._index_version, f"{self._index_version}+{self._sight}")
         if document.content_hash != content_hash or document.index_version not in versions:
-            return targets
+            return set()
         async with self._database.transaction() as connection:
-            held = await queries.spaces_holding(connection, document_id, content_hash, self._index_version)
-        return tuple(target for target in targets if target.space_id not in held)
+            return await queries.spaces_holding(connection, document_id, content_hash, self._index_version)
 
-    async def _embed(self, chunks: list[Chunk], targets: tuple[Target, ...]) -> dict[int, list[Vector]]:
+    async def _embed(self, chunks: list[Chunk], held: set[int]) -> dict[int, list[Vector]]:
+        """Vectors for the spaces that lack them. Only here the model is needed."""
         texts = [chunk.embedded_text for chunk in chunks]
         vectors: dict[int, list[Vector]] = {}
-        for target in targets:
+        for target in await self._spaces.targets() if texts else ():
+            if target.space_id in held:
+                continue
             try:
-                vectors[target.space_id] = await target.embedder.embed(texts) if texts else []
+                vectors[target.space_id] = await target.embedder.embed(texts)
             except (EmbeddingUnavailable, EmbeddingRefused):
                 if target.is_required:
                     raise

@@ -71,6 +71,15 @@ class EmbeddingSpaces:
                 self._targets = await self._find()
         return self._targets
 
+    async def space_ids(self) -> tuple[int, ...]:
+        """Of the targets. What finds nothing to embed does not ask the model: the active space has its name."""
+        if not self._targets:
+            async with self._database.transaction() as connection:
+                active = await queries.read_active_space(connection)
+            if active is not None and active.model == self._model and not self._accepts_new_dimensions:
+                return (active.id,)
+        return tuple(target.space_id for target in await self.targets())
+
     async def is_answering(self) -> bool:
         """Whether the own model works now: then a failure is the fault of the text."""
         try:
@@ -122,7 +131,7 @@ class EmbeddingSpaces:
     async def keep_up(self, pipeline_id: str, index_version: str, sight: str) -> bool:
         """Queue what is indexed in another way; switch over once nothing is missing. True: there is more to do."""
         await self._tell_refusal(pipeline_id)
-        own = await self._own_space_id()
+        own = (await self.space_ids())[0]
         async with self._database.transaction() as connection:
             queued = await queries.enqueue_outdated(
                 connection, pipeline_id, space_id=own, index_version=index_version, sight=sight, limit=ENQUEUE_LIMIT
@@ -157,15 +166,6 @@ class EmbeddingSpaces:
         if is_known and told != self._refusal:
             async with self._database.transaction() as connection:
                 await write_refusal(connection, pipeline_id, self._refusal)
-
-    async def _own_space_id(self) -> int:
-        """A run that finds nothing to do does not ask the model: the active space has its name."""
-        if not self._targets:
-            async with self._database.transaction() as connection:
-                active = await queries.read_active_space(connection)
-            if active is not None and active.model == self._model and not self._accepts_new_dimensions:
-                return active.id
-        return (await self.targets())[0].space_id
 
     async def _drop_former(self) -> None:
         while True:

@@ -49,6 +49,27 @@ async def test_while_the_model_is_away_documents_wait_and_none_is_given_up(world
     assert (document["error_code"], document["error_message"], document["attempts"]) == (None, None, 0)
 
 
+async def test_what_needs_no_vectors_does_not_need_the_model(world: World) -> None:
+    touched = world.write("touched.md", TEXT)
+    for name in ("emptied.md", "broken.pdf"):
+        world.write(name, "A text that is taken back.")
+    assert (await world.single())[0] == 0
+    touched.chmod(0o640)
+    world.write("emptied.md", "", written_at=1_700_000_000)
+    world.write("broken.pdf", b"%PDF-1.7 and no more", written_at=1_700_000_000)
+    world.embeddings.forget()
+    world.embeddings.every_answer = Fault("500")
+    await world.single()
+    states = {key: (row["status"], row["error_code"]) for key, row in (await world.documents()).items()}
+    assert states == {
+        "touched.md": ("indexed", None),
+        "emptied.md": ("not_indexed", "empty"),
+        "broken.pdf": ("failed", "unreadable"),
+    }
+    assert (await world.texts("touched.md"), await world.texts("emptied.md")) == ([TEXT], [])
+    assert world.embeddings.calls == 0
+
+
 @pytest.mark.parametrize("status", [503, 401, 402, 404])
 async def test_while_the_vision_model_is_away_or_refuses_our_key_pictures_wait(
     world: World, vision: VisionService, status: int
