@@ -202,6 +202,32 @@ async def test_two_people_find_only_their_own_and_what_is_shared(reading: Readin
         assert len(answer.only("tool-output-error")) == 2
 
 
+@pytest.mark.parametrize(
+    "call",
+    [
+        Tool("get_document_content", '{"document_id": "of-another-conversation"}'),
+        search("notice", document_id="of-another-conversation"),
+        search(" "),
+        Tool("get_document_content", '{"page": "first"}'),
+        Tool("no_such_tool", "{}"),
+    ],
+    ids=lambda call: f"{call.name} {call.arguments}",
+)
+async def test_a_model_that_calls_wrongly_again_and_again_still_answers(reading: Reading, call: Tool) -> None:
+    person, _ = await reading.person()
+    reading.world.model.say("wrong", [call], [call, call], [call], ["I found nothing."])
+    answer = await person.ask("wrong")
+    assert (answer.end["status"], answer.text) == ("done", "I found nothing.")
+
+
+async def test_a_model_that_only_calls_wrongly_is_ended_and_costs_nothing(reading: Reading) -> None:
+    person, _ = await reading.person()
+    reading.world.model.say("only wrong", [search("notice", document_id="nothing")])
+    answer = await person.ask("only wrong")
+    assert answer.end["status"] == "released"
+    assert answer.error is not None and answer.error["code"] == "answer_too_long"
+
+
 async def test_a_search_keeps_to_one_document(reading: Reading) -> None:
     person, reader = await reading.person()
     document_id, _ = await reading.contract(reader)

@@ -12,14 +12,15 @@ from agent_api.settings import Settings
 ChatAgent = Agent[AgentDependencies, str]
 
 
-def build_agent(model: Model) -> ChatAgent:
+def build_agent(model: Model, settings: Settings) -> ChatAgent:
     """The agent with its tools; stateless, so that one serves every turn of the process."""
     return Agent(
         model,
         deps_type=AgentDependencies,
         instructions=INSTRUCTIONS,
         tools=[tools.retrieve_relevant_documents, tools.list_documents, tools.get_document_content],
-        retries=1,
+        # A call that cannot be made is told to the model, which asks otherwise: only the limit of requests ends that.
+        retries={"tools": settings.model_requests_per_answer_max, "output": 1},
     )
 
 

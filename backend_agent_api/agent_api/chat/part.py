@@ -26,7 +26,7 @@ async def open_chat(
 ) -> AsyncGenerator[ChatService]:
     """Everything behind the routes of a turn. At the end, running answers are drained."""
     async with open_model(settings) as model, open_retriever(settings, database) as retriever:
-        context = RunContext(uuid4(), settings, database, build_agent(model), retriever, notifier.changed)
+        context = RunContext(uuid4(), settings, database, build_agent(model, settings), retriever, notifier.changed)
         titles = TitleMaker(model, database, settings)
         follower = RemoteFollower(
             database,
