@@ -195,18 +195,20 @@ async def test_short_failures_of_stripe_are_not_noticed(shop: Shop) -> None:
         await shop.begin(user_id)
 
 
-async def test_a_failure_that_stripe_would_repeat_for_ever_is_left_behind(shop: Shop) -> None:
-    """Stripe answers a key that met its own failure with that failure again; a retry must not get stuck on it."""
+@pytest.mark.parametrize("kind", ["server_error", "refused"])
+async def test_a_failure_that_stripe_would_repeat_for_ever_is_left_behind(shop: Shop, kind: str) -> None:
+    """Stripe answers a key that met a failure or a refusal with that again; a retry must not get stuck on it."""
     user_id, purchase_id = await shop.database.add_user(), uuid4()
     async with run_shop(shop.database, shop.sandbox, stripe_retries_max=0) as mine:
         for path in ("/v1/customers", "/v1/checkout/sessions"):
-            fault = {"kind": "server_error", "times": 1, "method": "POST", "path": path}
+            fault = {"kind": kind, "times": 1, "method": "POST", "path": path}
             await shop.sandbox.control("POST", "/sandbox/faults", fault)
             assert refusal(await mine.checkout(user_id, purchase_id)) == (502, "stripe_unavailable")
         row = await purchase_row(shop.database, purchase_id)
         assert row is not None
         assert row["checkout_attempt"] == 2
         assert (await mine.checkout(user_id, purchase_id)).status_code == 200
+    assert len(await shop.sessions_of(purchase_id)) == 1
 
 
 async def test_a_slow_stripe_is_given_up_within_the_deadline(shop: Shop) -> None:

@@ -3,7 +3,7 @@
 import base64
 import binascii
 import hmac
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
@@ -12,7 +12,7 @@ from local_stack.stripe_sandbox import idempotency
 from local_stack.stripe_sandbox.endpoints import Context, Endpoint, Reply
 from local_stack.stripe_sandbox.errors import JsonObject, StripeError, invalid
 from local_stack.stripe_sandbox.expansion import expand
-from local_stack.stripe_sandbox.faults import failing_response, take_fault
+from local_stack.stripe_sandbox.faults import failing_response, refuse, take_fault
 from local_stack.stripe_sandbox.form import Raw, parse_form
 from local_stack.stripe_sandbox.identifiers import new_id
 from local_stack.stripe_sandbox.parameters import check, items, optional, text
@@ -51,6 +51,8 @@ async def answer(sandbox: Sandbox, endpoint: Endpoint, request: Request) -> Resp
         call = await _read(request, request_id, key)
         with sandbox.store.transaction():
             fault = take_fault(sandbox.store, request.method, request.url.path)
+        if fault is not None and fault.kind == "refused":
+            endpoint, fault = replace(endpoint, handler=refuse), None
         if fault is not None and not fault.applied:
             return _labelled(await failing_response(fault), request_id, key)
         outcome = _perform(sandbox, endpoint, call)

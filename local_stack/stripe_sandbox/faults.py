@@ -7,11 +7,12 @@ from typing import Literal, TypeAlias
 from starlette.responses import JSONResponse, Response
 from starlette.types import Receive, Scope, Send
 
-from local_stack.stripe_sandbox.errors import JsonObject
+from local_stack.stripe_sandbox.endpoints import Context
+from local_stack.stripe_sandbox.errors import JsonObject, refused
 from local_stack.stripe_sandbox.store import Store
 
-Kind: TypeAlias = Literal["rate_limit", "server_error", "timeout", "disconnect"]
-KINDS: tuple[Kind, ...] = ("rate_limit", "server_error", "timeout", "disconnect")
+Kind: TypeAlias = Literal["rate_limit", "server_error", "timeout", "disconnect", "refused"]
+KINDS: tuple[Kind, ...] = ("rate_limit", "server_error", "timeout", "disconnect", "refused")
 
 
 @dataclass(frozen=True)
@@ -48,6 +49,11 @@ def take_fault(store: Store, method: str, path: str) -> Fault | None:
             taken: JsonObject = {**entry, "times": 1}
             return Fault(**taken)
     return None
+
+
+def refuse(_: Context, __: JsonObject, ___: str) -> JsonObject:
+    """In the place of an endpoint's handler: a refusal that its idempotency key remembers."""
+    raise refused("This account is not set up for that yet (injected by the local sandbox).")
 
 
 async def failing_response(fault: Fault) -> Response:

@@ -39,7 +39,7 @@ class StripeFailure(Exception):
 
 
 class KeyUsedUp(StripeFailure):
-    """Stripe has an answer other than success for this idempotency key and will repeat it."""
+    """Stripe has an answer other than success for this idempotency key and may repeat it."""
 
 
 class NoSuchObject(StripeFailure):
@@ -59,9 +59,10 @@ def _failure(error: stripe.StripeError) -> StripeFailure:
     if isinstance(error, stripe.InvalidRequestError) and error.code == "resource_missing":
         parameter: object = getattr(error, "param", None)
         return NoSuchObject(kind, parameter if isinstance(parameter, str) else None)
-    # 409 is another request under the same key, still under way.
-    remembered = isinstance(error, stripe.APIError) and (error.http_status or 0) >= 500
-    if remembered or isinstance(error, stripe.IdempotencyError):
+    # 409 is another request under the same key, still under way. A refusal may be kept like Stripe's own failures (an
+    # account that was not set up yet); nothing was made, so nothing can be made twice.
+    is_own_failure = isinstance(error, stripe.APIError) and (error.http_status or 0) >= 500
+    if is_own_failure or isinstance(error, stripe.IdempotencyError | stripe.InvalidRequestError):
         return KeyUsedUp(kind)
     return StripeFailure(kind)
 

@@ -138,6 +138,10 @@ async def test_injected_failures_reach_the_client_as_stripes_do(
         with pytest.raises(stripe.APIError):
             await client.v1.customers.create_async({})
     assert (await client.v1.customers.list_async()).data == []
+    await sandbox.control("POST", "/sandbox/faults", {"kind": "refused", "method": "POST"})
+    for _ in range(2):  # The second one by the key alone.
+        with pytest.raises(stripe.InvalidRequestError, match="not set up"):
+            await client.v1.customers.create_async({}, {"idempotency_key": "refused"})
     await sandbox.control("POST", "/sandbox/faults", {"kind": "timeout", "seconds": 30})
     with pytest.raises(stripe.APIConnectionError):
         async with connected(sandbox, timeout=0.2) as impatient:
