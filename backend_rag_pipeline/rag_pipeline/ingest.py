@@ -289,7 +289,7 @@ def _unread(extraction: Extraction) -> ExtractionError | None:
         return None
     pages = f"{extraction.unread_pages:,} of {len(extraction.pages):,} pages"
     return ExtractionError(
-        "needs_vision", f"Not all of it can be searched: {pages} are pictures, and reading these is not set up here."
+        "needs_vision", f"Not all of it can be searched: {pages} are pictures, and {extraction.unread_reason}."
     )
 
 

@@ -136,6 +136,7 @@ class Settings(BaseSettings):
     rag_archive_max_bytes: Count = 500 * MEBIBYTE
     """What a zipped format (docx, xlsx, pptx) may expand to."""
     rag_extract_timeout_seconds: Seconds = 120
+    """For one file; for each of its pages that is a picture and read by OCR once more."""
     rag_extract_memory_max_bytes: Count = 2048 * MEBIBYTE
     rag_extract_processes: Count = 2
     rag_text_max_characters: Count = 20_000_000

@@ -39,14 +39,15 @@ def make_pdf(pages: Sequence[Sequence[str]], *, title: str = "", password: str =
     return file.getvalue()
 
 
-def make_scan(words: str) -> bytes:
-    """A PDF of two pages: a picture of words, then text."""
+def make_scan(words: str, pictures: int = 1) -> bytes:
+    """A PDF of pages with a picture of words, then one of text."""
     file = io.BytesIO()
     canvas = reportlab_canvas.Canvas(file)
     utils = cast(Any, import_module("reportlab.lib.utils"))
-    canvas.drawImage(utils.ImageReader(io.BytesIO(make_image(words))), 50, 500, 500, 111)
-    canvas.showPage()
-    canvas.drawString(72, 700, "The second page holds text of its own.")
+    for _ in range(pictures):
+        canvas.drawImage(utils.ImageReader(io.BytesIO(make_image(words))), 50, 500, 500, 111)
+        canvas.showPage()
+    canvas.drawString(72, 700, "The last page holds text of its own.")
     canvas.showPage()
     canvas.save()
     return file.getvalue()

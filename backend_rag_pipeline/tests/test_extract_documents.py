@@ -85,7 +85,31 @@ def test_a_pdf_of_too_many_pages_is_refused() -> None:
 def test_a_scanned_page_is_read_by_ocr_on_its_own_page() -> None:
     found = extract(make_scan("INVOICE 4711 total 250 EUR"))
     assert "INVOICE 4711" in found.pages[0].text
-    assert found.pages[1].text == "The second page holds text of its own."
+    assert found.pages[1].text == "The last page holds text of its own."
+
+
+@needs_ocr
+@pytest.mark.parametrize(
+    ("limits", "read"), [(ExtractionLimits(ocr_pages_max=2), 2), (ExtractionLimits(ocr_seconds_max=0), 0)]
+)
+def test_scanned_pages_beyond_a_limit_stay_unread_and_cost_no_others(limits: ExtractionLimits, read: int) -> None:
+    found = extract(make_scan("INVOICE 4711", pictures=3), limits=limits)
+    assert ["4711" in page.text for page in found.pages] == [True] * read + [False] * (4 - read)
+    assert (found.pages[3].text, found.unread_pages) == ("The last page holds text of its own.", 3 - read)
+    assert "only so many" in found.unread_reason
+
+
+@needs_ocr
+def test_pages_without_a_picture_are_no_scans() -> None:
+    found = extract(make_pdf([["words"], [], [], []]), limits=ExtractionLimits(ocr_pages_max=1))
+    assert ([page.text for page in found.pages], found.unread_pages) == (["words", "", "", ""], 0)
+
+
+@needs_ocr
+def test_scanned_pages_of_which_none_was_read_are_not_called_empty() -> None:
+    scan = make_pdf([[]])
+    assert code_of(scan, limits=ExtractionLimits(ocr_seconds_max=0)) == "needs_vision"
+    assert code_of(scan) == "empty"
 
 
 @needs_ocr

@@ -5,6 +5,7 @@ import os
 import signal
 import struct
 import sys
+import time
 import zlib
 from collections.abc import AsyncGenerator
 from io import BytesIO
@@ -12,15 +13,17 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from made_files import make_docx, make_image, make_pdf, make_xlsx, make_zip, with_part
+from made_files import make_docx, make_image, make_pdf, make_scan, make_xlsx, make_zip, with_part
 from PIL import Image
 from rag_support.vision_service import VisionService
 
 from rag_pipeline.extractors.extractor import Extractor, VisionSettings, create_extractor
+from rag_pipeline.extractors.language_data import has_ocr
 from rag_pipeline.extractors.limits import ExtractionLimits
 from rag_pipeline.extractors.model import ExtractionError
 
 MEBIBYTE = 1024 * 1024
+needs_ocr = pytest.mark.skipif(not has_ocr(()), reason="tesseract's language data is not installed")
 LIMITS = ExtractionLimits(file_max_bytes=20 * MEBIBYTE, archive_max_bytes=60 * MEBIBYTE, pages_max=300)
 
 
@@ -79,6 +82,21 @@ async def test_a_file_that_takes_too_long_is_given_up_and_its_process_replaced()
         assert await text_of(patient, b"next") == "next"
         assert before.returncode == -signal.SIGKILL
         assert idle(patient) != [before]
+
+
+@needs_ocr
+async def test_each_scanned_page_has_the_time_of_a_file() -> None:
+    async with create_extractor(LIMITS, processes=1, timeout_seconds=60) as extractor:
+        await text_of(extractor, make_scan("WARM"))
+        began = time.monotonic()
+        await text_of(extractor, make_scan("ONE"))
+        one_page_seconds = time.monotonic() - began
+        # Shorter than all of it takes, and longer than a single page on a busy machine.
+        extractor._pool._timeout_seconds = 5 * one_page_seconds  # pyright: ignore[reportPrivateUsage] - as above
+        found = await extractor.extract(make_scan("PAGE", pictures=16), file_name="a.pdf", mime_type=None)
+        assert (len(found.pages), found.unread_pages) == (17, 0)
+        extractor._pool._timeout_seconds = one_page_seconds / 10  # pyright: ignore[reportPrivateUsage] - as above
+        assert (await failure_of(extractor, make_scan("PAGE", pictures=16))).code == "timed_out"
 
 
 async def test_a_cancelled_reading_leaves_the_pool_usable() -> None:

@@ -1,5 +1,6 @@
 """One file to its extraction, by whichever extractor reads it. Runs in the worker process."""
 
+from collections.abc import Callable
 from pathlib import PurePosixPath
 
 from rag_pipeline.extractors.archives import check_archive
@@ -20,13 +21,23 @@ from rag_pipeline.extractors.pdf import extract_pdf
 from rag_pipeline.extractors.workbooks import extract_sheets, extract_workbook
 
 
-def extract_file(content: bytes, *, file_name: str, mime_type: str | None, limits: ExtractionLimits) -> Extraction:
-    """What the file says. Raises ExtractionError with every code but timed_out and crashed."""
+def extract_file(
+    content: bytes,
+    *,
+    file_name: str,
+    mime_type: str | None,
+    limits: ExtractionLimits,
+    on_page: Callable[[], None] = lambda: None,
+) -> Extraction:
+    """What the file says; `on_page` is called after each page that took its time.
+
+    Raises ExtractionError with every code but timed_out and crashed.
+    """
     if not content.strip():
         raise _empty()
     found = detect_binary(content)
     if found is not None:
-        extraction = _extract_binary(content, *found, limits)
+        extraction = _extract_binary(content, *found, limits, on_page)
     else:
         extraction = _extract_text(content, file_name=file_name, mime_type=mime_type, limits=limits)
     if sum(len(page.text) for page in extraction.pages) > limits.text_max_characters:
@@ -36,12 +47,14 @@ def extract_file(content: bytes, *, file_name: str, mime_type: str | None, limit
     return extraction
 
 
-def _extract_binary(content: bytes, kind: Kind, mime_type: str, limits: ExtractionLimits) -> Extraction:
+def _extract_binary(
+    content: bytes, kind: Kind, mime_type: str, limits: ExtractionLimits, on_page: Callable[[], None]
+) -> Extraction:
     if content.startswith(b"PK"):
         check_archive(content, limits)
     match kind:
         case "pdf":
-            return extract_pdf(content, limits)
+            return extract_pdf(content, limits, on_page)
         case "workbook":
             return extract_workbook(content, limits)
         case "sheets":

@@ -13,7 +13,8 @@ REQUEST_FRAME = struct.Struct(">II")
 """Length of the JSON head, length of the content."""
 REPLY_FRAME = struct.Struct(">BBI")
 """What it is, whether the process should be replaced, length."""
-OK, ERROR, READY = 0, 1, 2
+OK, ERROR, READY, PAGE_READ = 0, 1, 2, 3
+"""PAGE_READ comes before an answer, and gives the next page as much time as a whole file."""
 EXTRACTION = TypeAdapter(Extraction)
 
 

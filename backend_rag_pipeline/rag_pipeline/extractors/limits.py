@@ -20,7 +20,8 @@ class ExtractionLimits:
     rows_max: int = 100_000
     columns_max: int = 1_000
     ocr_pages_max: int = 200
-    """Pages without text that are read by OCR; a scan of more pages is refused."""
+    ocr_seconds_max: float = 600
+    """Pages of one document that are read by OCR, and for how long; the rest stays unread, and the document says so."""
     ocr_languages: tuple[str, ...] = ()
     """By tesseract's names. Empty: all whose data is installed."""
     image_side_max_pixels: int = 2_048

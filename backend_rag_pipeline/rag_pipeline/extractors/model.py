@@ -56,7 +56,8 @@ class Extraction:
     pages: tuple[PageText, ...]
     tables: tuple[Table, ...] = ()
     unread_pages: int = 0
-    """Pages that are pictures, which nothing here could read; the text is that of the others."""
+    unread_reason: str = ""
+    """Pages that are pictures and were not read, and why; the text is that of the others."""
 
 
 class ExtractionError(Exception):

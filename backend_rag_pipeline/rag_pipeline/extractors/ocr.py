@@ -1,7 +1,5 @@
 """Text in pictures, by tesseract. It is built into the library; only its language data has to be installed."""
 
-from collections.abc import Sequence
-
 import xberg
 
 from rag_pipeline.extractors.cleaning import clean_text
@@ -15,11 +13,10 @@ def read_image(content: bytes, mime_type: str, languages: tuple[str, ...]) -> st
     return clean_text(document.content)
 
 
-def read_pdf_pages(content: bytes, numbers: Sequence[int], languages: tuple[str, ...]) -> dict[int, str]:
-    """The text of pages that are pictures, by page number from 1."""
-    document = read(content, "application/pdf", ocr=_config(languages), ocr_pages=list(numbers))
-    wanted = set(numbers)
-    return {page.page_number: clean_text(page.content) for page in document.pages or [] if page.page_number in wanted}
+def read_pdf_page(content: bytes, languages: tuple[str, ...]) -> str:
+    """The text of a PDF of one page that is a picture."""
+    document = read(content, "application/pdf", ocr=_config(languages), ocr_pages=[1])
+    return clean_text("\n\n".join(page.content for page in document.pages or []))
 
 
 def _config(languages: tuple[str, ...]) -> xberg.OcrConfig:

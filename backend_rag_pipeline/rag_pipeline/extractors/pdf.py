@@ -7,14 +7,24 @@ size.
 
 import re
 from collections import Counter
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from time import monotonic
 
 from rag_pipeline.extractors.cleaning import clean_line, clean_text
 from rag_pipeline.extractors.language_data import has_ocr
 from rag_pipeline.extractors.limits import ExtractionLimits
 from rag_pipeline.extractors.model import Extraction, ExtractionError, PageText
-from rag_pipeline.extractors.ocr import read_pdf_pages
-from rag_pipeline.extractors.pdfium import Bookmark, Line, has_picture, open_pdf, read_lines, read_outline
+from rag_pipeline.extractors.ocr import read_pdf_page
+from rag_pipeline.extractors.pdfium import (
+    Bookmark,
+    Line,
+    PdfDocument,
+    has_picture,
+    open_pdf,
+    page_alone,
+    read_lines,
+    read_outline,
+)
 
 _HEADING_MAX_CHARACTERS = 120
 _HEADING_RATIO = 1.18
@@ -29,7 +39,7 @@ _LEADERS = re.compile(r"(?: ?\.){6,}")
 _NUMBERING = re.compile(r"^(?:(?:chapter|section|appendix)\s+)?[\dIVXA-Z]{0,4}(?:\.\d+)*[.:)]?\s+", re.I)
 
 
-def extract_pdf(content: bytes, limits: ExtractionLimits) -> Extraction:
+def extract_pdf(content: bytes, limits: ExtractionLimits, on_page: Callable[[], None]) -> Extraction:
     """Read a PDF. Raises ExtractionError: encrypted, unreadable, too_many_pages, too_large, needs_vision."""
     with open_pdf(content) as document:
         count = len(document)
@@ -48,36 +58,37 @@ def extract_pdf(content: bytes, limits: ExtractionLimits) -> Extraction:
         title = _title(document.get_metadata_value("Title"))
         texts = dict(enumerate(_page_texts(_without_running_lines(pages), outline)))
         empty = [index for index, text in texts.items() if not text]
+        # Where no page has text, letters may be drawn as lines.
+        pictures = empty if len(empty) == count else [index for index in empty if has_picture(document, index)]
         is_read = has_ocr(limits.ocr_languages)
-        unread = 0 if is_read else sum(has_picture(document, index) for index in empty)
-    texts.update(_scanned(content, empty, count, limits, has_reader=is_read))
+        read = _read_pictures(document, pictures, limits, on_page) if is_read else {}
+    texts |= read
+    unread = len(pictures) - len(read)
+    reason = "only so many of one document are read. Split it" if is_read else "reading these is not set up here"
+    if unread and not any(texts.values()):
+        raise ExtractionError("needs_vision", f"The PDF holds pictures of pages and no text; {reason}.")
     return Extraction(
         title=title,
         mime_type="application/pdf",
         pages=tuple(PageText(number=index + 1, text=texts[index]) for index in range(count)),
         unread_pages=unread,
+        unread_reason=reason if unread else "",
     )
 
 
-def _scanned(
-    content: bytes, empty: Sequence[int], count: int, limits: ExtractionLimits, *, has_reader: bool
+def _read_pictures(
+    document: PdfDocument, pictures: Sequence[int], limits: ExtractionLimits, on_page: Callable[[], None]
 ) -> dict[int, str]:
-    """What OCR reads on pages without text."""
-    if not empty:
-        return {}
-    if not has_reader:
-        if len(empty) == count:
-            raise ExtractionError(
-                "needs_vision", "The PDF holds pictures of pages and no text; reading these is not set up here."
-            )
-        return {}
-    if len(empty) > limits.ocr_pages_max:
-        raise ExtractionError(
-            "too_many_pages",
-            f"{len(empty):,} pages of the PDF are pictures; at most {limits.ocr_pages_max:,} are read. Split it.",
-        )
-    numbers = [index + 1 for index in empty]
-    return {number - 1: text for number, text in read_pdf_pages(content, numbers, limits.ocr_languages).items()}
+    """What OCR reads on these pages, one by one for as long as the limits allow."""
+    texts: dict[int, str] = {}
+    end = monotonic() + limits.ocr_seconds_max
+    for index in pictures[: limits.ocr_pages_max]:
+        if monotonic() >= end:
+            break
+        page = page_alone(document, index)
+        texts[index] = "" if page is None else read_pdf_page(page, limits.ocr_languages)
+        on_page()
+    return texts
 
 
 def _page_texts(pages: Sequence[list[Line]], outline: Iterable[Bookmark]) -> Iterator[str]:

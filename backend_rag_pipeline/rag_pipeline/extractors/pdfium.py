@@ -5,6 +5,7 @@ from collections.abc import Generator, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from importlib import import_module
+from io import BytesIO
 from typing import Any, Protocol, cast
 
 from rag_pipeline.extractors.model import ExtractionError
@@ -109,6 +110,20 @@ def has_picture(document: PdfDocument, index: int) -> bool:
         return next(page.get_objects(filter=[_raw.FPDF_PAGEOBJ_IMAGE]), None) is not None
     finally:
         page.close()
+
+
+def page_alone(document: PdfDocument, index: int) -> bytes | None:
+    """A PDF of this page only; None where the page is broken."""
+    alone = _pdfium.PdfDocument.new()
+    try:
+        alone.import_pages(document, [index])
+        content = BytesIO()
+        alone.save(content)
+        return content.getvalue()
+    except _pdfium.PdfiumError:
+        return None
+    finally:
+        alone.close()
 
 
 def read_outline(document: PdfDocument) -> list[Bookmark]:

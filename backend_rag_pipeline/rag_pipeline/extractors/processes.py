@@ -10,7 +10,7 @@ from pathlib import Path
 
 from pydantic import BaseModel, TypeAdapter, ValidationError
 
-from rag_pipeline.extractors.frames import OK, READY, REPLY_FRAME, Request, encode_request
+from rag_pipeline.extractors.frames import OK, PAGE_READ, READY, REPLY_FRAME, Request, encode_request
 from rag_pipeline.extractors.limits import ExtractionLimits
 from rag_pipeline.extractors.model import ErrorCode, ExtractionError
 
@@ -45,8 +45,12 @@ class ProcessPool:
                 process = await self._start()
             is_worn = True
             try:
-                async with asyncio.timeout(self._timeout_seconds):
-                    kind, is_worn, body = await _ask(process, request, content)
+                async with asyncio.timeout(self._timeout_seconds) as limit:
+                    reply = await _ask(process, request, content)
+                    while reply[0] == PAGE_READ:
+                        limit.reschedule(asyncio.get_running_loop().time() + self._timeout_seconds)
+                        reply = await _read(process)
+                kind, is_worn, body = reply
             except TimeoutError:
                 raise ExtractionError(
                     "timed_out", "Reading the file took too long and was given up.", is_permanent=False

@@ -9,13 +9,14 @@ import json
 import os
 import signal
 import sys
+from collections.abc import Callable
 from contextlib import suppress
 from typing import Any, BinaryIO
 
 from pydantic import TypeAdapter
 
 from rag_pipeline.extractors.dispatch import extract_file
-from rag_pipeline.extractors.frames import ERROR, EXTRACTION, OK, READY, REPLY_FRAME, REQUEST_FRAME, Request
+from rag_pipeline.extractors.frames import ERROR, EXTRACTION, OK, PAGE_READ, READY, REPLY_FRAME, REQUEST_FRAME, Request
 from rag_pipeline.extractors.images import prepare_image
 from rag_pipeline.extractors.limits import ExtractionLimits
 from rag_pipeline.extractors.model import ExtractionError
@@ -36,18 +37,24 @@ def main() -> None:
     _reply(replies, READY, b"", is_worn=False)
     _silence()
     served = 0
+
+    def on_page() -> None:
+        _reply(replies, PAGE_READ, b"", is_worn=False)
+
     while (received := _receive(requests)) is not None:
         request, content = received
-        kind, body, is_worn = _serve(request, content, limits)
+        kind, body, is_worn = _serve(request, content, limits, on_page)
         served += 1
         _reply(replies, kind, body, is_worn=is_worn or served >= _FILES_MAX or _peak_bytes() > memory_max_bytes // 2)
     # The readers' threads do not survive Python's own shutdown.
     os._exit(0)
 
 
-def _serve(request: Request, content: bytes, limits: ExtractionLimits) -> tuple[int, bytes, bool]:
+def _serve(
+    request: Request, content: bytes, limits: ExtractionLimits, on_page: Callable[[], None]
+) -> tuple[int, bytes, bool]:
     try:
-        return OK, _work(request, content, limits), False
+        return OK, _work(request, content, limits, on_page), False
     except ExtractionError as error:
         fault = error
     except MemoryError:
@@ -61,10 +68,12 @@ def _serve(request: Request, content: bytes, limits: ExtractionLimits) -> tuple[
     return ERROR, _encode_fault(fault), False
 
 
-def _work(request: Request, content: bytes, limits: ExtractionLimits) -> bytes:
+def _work(request: Request, content: bytes, limits: ExtractionLimits, on_page: Callable[[], None]) -> bytes:
     if request.task == "prepare_image":
         return prepare_image(content, limits)
-    extraction = extract_file(content, file_name=request.file_name, mime_type=request.mime_type, limits=limits)
+    extraction = extract_file(
+        content, file_name=request.file_name, mime_type=request.mime_type, limits=limits, on_page=on_page
+    )
     return EXTRACTION.dump_json(extraction)
 
 
