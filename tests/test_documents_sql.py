@@ -42,12 +42,21 @@ async def test_the_hourly_line_is_quiet_in_a_sound_installation_and_shows_what_i
             "insert into public.stripe_events (id, type, livemode, created_at, payload, received_at)"
             " values ('evt_1', 'x', false, now(), '{}', now() - interval '2 hours');"
             "insert into public.payment_flags (payment_intent_id, reason) values ('pi_1', 'second_payment');"
-            "insert into public.reconciliation_runs (is_full, report) values (false, '{\"drift\": 2}')"
+            "insert into public.reconciliation_runs (is_full, report) values (false, '{\"drift\": 2}');"
+            "insert into public.reconciliation_runs (is_full, started_at, finished_at, report)"
+            " values (true, now() - interval '62 minutes', now() - interval '61 minutes', '{\"drift\": 0}')"
         )
         row = await connection.fetchrow(hourly)
         assert row is not None
-        wrong = ("stuck_events", "open_flags", "bad_reconciliations", "late_documents")
+        wrong = ("stuck_events", "open_flags", "bad_reconciliations", "stopped_reconciliations", "late_documents")
         assert {name for name in wrong if row[name] == 1} == set(wrong)
+        await connection.execute(
+            "insert into public.reconciliation_runs (is_full, finished_at, report)"
+            ' values (true, now(), \'{"drift": 0, "audit_faults": 1}\')'
+        )
+        row = await connection.fetchrow(hourly)
+        assert row is not None
+        assert (row["bad_reconciliations"], row["stopped_reconciliations"]) == (2, 0)
 
 
 async def test_whoever_was_told_from_a_document_is_found(database: Database) -> None:

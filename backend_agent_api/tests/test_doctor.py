@@ -412,6 +412,18 @@ async def test_a_broken_ledger_is_found(installation: Installation) -> None:
     assert found.status == 1
 
 
+async def test_a_reconciliation_that_has_stopped_is_told_where_something_is_sold(installation: Installation) -> None:
+    await installation.run_sql(
+        "insert into public.reconciliation_runs (is_full, started_at, finished_at, report)"
+        " values (true, now() - interval '65 minutes', now() - interval '61 minutes', '{\"drift\": 0}')"
+    )
+    found = await installation.examine()
+    assert "restart" in found.cure_of("warn", "reconciliation", "61 minutes ago: no other follows")
+    assert found.status == 0
+    for changes in ({"RECONCILE_INTERVAL_SECONDS": "1200"}, {"STRIPE_SECRET_KEY": None, "STRIPE_WEBHOOK_SECRET": None}):
+        assert "drift 0, 61 minutes ago" in (await installation.examine(**changes)).text
+
+
 async def test_events_that_wait_are_told_and_are_no_failure(installation: Installation) -> None:
     await installation.run_sql(
         "insert into public.stripe_events (id, type, livemode, created_at, payload, status)"

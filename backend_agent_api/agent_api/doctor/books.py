@@ -6,8 +6,10 @@ from typing import Any
 import asyncpg
 
 from agent_api.doctor.findings import Finding, Findings, fail, ok, warn
+from agent_api.settings import Settings
 
 RECENT_DAYS = 7
+STOPPED_SECONDS = 3600
 RECONCILE = "`python -m agent_api.billing.reconcile` in backend_agent_api"
 
 
@@ -56,8 +58,8 @@ async def examine_events(connection: asyncpg.Connection) -> Findings:
     return findings or [ok("stripe events", f"{row['applied']} applied in {RECENT_DAYS} days, none failed or flagged")]
 
 
-async def examine_reconciliation(connection: asyncpg.Connection) -> Findings:
-    """The newest comparison that ended, and whether a later one failed."""
+async def examine_reconciliation(connection: asyncpg.Connection, settings: Settings) -> Findings:
+    """The newest comparison that ended, whether it failed, and whether others follow it."""
     rows = await connection.fetch(
         """
         select r.finished_at, r.report::text as report, r.error is not null as has_failed,
@@ -68,7 +70,14 @@ async def examine_reconciliation(connection: asyncpg.Connection) -> Findings:
     if not rows:
         return [ok("reconciliation", "has not run yet")]
     run = rows[0]
-    return [_judge(run["report"], run["has_failed"], run["age_seconds"])]
+    found = _judge(run["report"], run["has_failed"], run["age_seconds"])
+    is_selling = settings.stripe_secret_key is not None and settings.stripe_webhook_secret is not None
+    seconds_max = max(STOPPED_SECONDS, 4 * settings.reconcile_interval_seconds)
+    if found.level == "ok" and is_selling and run["age_seconds"] > seconds_max:
+        detail = f"the last run was {run['age_seconds'] / 60:.0f} minutes ago: no other follows"
+        cure = "look whether the API runs, and for reconciliation_failed in its log; then restart it"
+        return [warn("reconciliation", detail, cure)]
+    return [found]
 
 
 def _judge(text: str | None, has_failed: bool, age_seconds: float) -> Finding:

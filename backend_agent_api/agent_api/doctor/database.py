@@ -1,5 +1,7 @@
 """The database: reachable, of the right version, closed to browsers' keys, and its books in agreement."""
 
+from functools import partial
+
 import asyncpg
 
 from agent_api.doctor.access import examine_grants, examine_row_security
@@ -29,19 +31,18 @@ async def examine_database(settings: Settings, clock: Clock) -> Findings:
         findings += await run_check("schema", lambda: _examine_schema(connection), cure=APPLY)
         if any(finding.level == "FAIL" and finding.name == "schema" for finding in findings):
             # Tables of another version would be measured by this one's rules; whether they are open is told anyway.
-            checks = [examine_row_security, examine_grants]
+            checks = {"row security": examine_row_security, "grants": examine_grants}
         else:
-            checks = [
-                examine_row_security,
-                examine_grants,
-                examine_ledger,
-                examine_events,
-                examine_reconciliation,
-                examine_documents,
-                examine_queue,
-            ]
-        for check in checks:
-            name = check.__name__.removeprefix("examine_").replace("_", " ")
+            checks = {
+                "row security": examine_row_security,
+                "grants": examine_grants,
+                "ledger": examine_ledger,
+                "events": examine_events,
+                "reconciliation": partial(examine_reconciliation, settings=settings),
+                "documents": examine_documents,
+                "queue": examine_queue,
+            }
+        for name, check in checks.items():
             findings += await run_check(name, lambda check=check: check(connection), cure=UNEXAMINED)
         return findings
     finally:
