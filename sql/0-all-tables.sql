@@ -4419,9 +4419,12 @@ as $$
 begin
     update public.document_metadata as m set
         status = private.settled_status(p_document_id, p_status), attempts = 0, quarantined_at = null,
-        -- Pages that are pictures are still not read.
-        error_code = case when p_status = 'not_indexed' or m.error_code = 'needs_vision' then m.error_code end,
-        error_message = case when p_status = 'not_indexed' or m.error_code = 'needs_vision' then m.error_message end,
+        -- With a sight in its version, some of its pages are still not read, whatever failed meanwhile.
+        error_code = case when p_status = 'not_indexed' then m.error_code when m.index_version like '%+%' then 'needs_vision' end,
+        error_message = case
+            when p_status = 'not_indexed' or (m.index_version like '%+%' and m.error_code = 'needs_vision') then m.error_message
+            when m.index_version like '%+%' then 'Not all of it can be searched: some of its pages are pictures that were not read.'
+        end,
         updated_at = now()
     where m.id = p_document_id and m.indexing_run = p_run;
     return found;
@@ -4550,7 +4553,7 @@ as $$
               ((m.pipeline_id is not null or m.source = 'upload') and (
                   m.index_version is null or split_part(m.index_version, '+', 1) <> p_index_version
                   -- Pictures that nobody could read; who sees nothing leaves them alone.
-                  or (m.error_code = 'needs_vision' and p_sight <> '' and m.index_version <> p_index_version || '+' || p_sight)
+                  or (m.index_version like '%+%' and p_sight <> '' and m.index_version <> p_index_version || '+' || p_sight)
               ) and not (
                   -- Uploads are everybody's: two pipelines that index differently would undo each other's work for ever.
                   m.source = 'upload' and exists (
@@ -4701,4 +4704,4 @@ insert into private.applied_scripts (name, checksum) values
     ('27-embedding-spaces.sql', '595897a8073577e555a8b23364cc9cace61654afb105ca8d86cfaea494fae5fc'),
     ('28-knowledge-search.sql', '931c6112de1e7d90df7789ef30e7e7decb161e4bcf395a7d128a65861ba90361'),
     ('29-source-listings.sql', '88a165cb8c04380105a0dad969bb5a8dbe14e50d093305e5f66e8424c57de87d'),
-    ('30-document-indexing.sql', '197901021253bffa79b4b40a37ea9bf8d55e12d6929f7762c527327931e6bba9');
+    ('30-document-indexing.sql', 'f95809cd725a4d0b09da8c1071eef8a8e7fec3f6251482b07e21cec690f86f46');

@@ -105,9 +105,12 @@ as $$
 begin
     update public.document_metadata as m set
         status = private.settled_status(p_document_id, p_status), attempts = 0, quarantined_at = null,
-        -- Pages that are pictures are still not read.
-        error_code = case when p_status = 'not_indexed' or m.error_code = 'needs_vision' then m.error_code end,
-        error_message = case when p_status = 'not_indexed' or m.error_code = 'needs_vision' then m.error_message end,
+        -- With a sight in its version, some of its pages are still not read, whatever failed meanwhile.
+        error_code = case when p_status = 'not_indexed' then m.error_code when m.index_version like '%+%' then 'needs_vision' end,
+        error_message = case
+            when p_status = 'not_indexed' or (m.index_version like '%+%' and m.error_code = 'needs_vision') then m.error_message
+            when m.index_version like '%+%' then 'Not all of it can be searched: some of its pages are pictures that were not read.'
+        end,
         updated_at = now()
     where m.id = p_document_id and m.indexing_run = p_run;
     return found;
@@ -236,7 +239,7 @@ as $$
               ((m.pipeline_id is not null or m.source = 'upload') and (
                   m.index_version is null or split_part(m.index_version, '+', 1) <> p_index_version
                   -- Pictures that nobody could read; who sees nothing leaves them alone.
-                  or (m.error_code = 'needs_vision' and p_sight <> '' and m.index_version <> p_index_version || '+' || p_sight)
+                  or (m.index_version like '%+%' and p_sight <> '' and m.index_version <> p_index_version || '+' || p_sight)
               ) and not (
                   -- Uploads are everybody's: two pipelines that index differently would undo each other's work for ever.
                   m.source = 'upload' and exists (

@@ -224,8 +224,8 @@ class Ingestor:
         return Outcome("not_indexed", reason.code)
 
     def _version_of(self, reason: ExtractionError) -> str:
-        """What could not be seen says with what it was tried: another sight looks at it again."""
-        if reason.code == "needs_vision" and self._sight:
+        """What could not be seen says with what it was tried, if with nothing: another sight looks at it again."""
+        if reason.code == "needs_vision":
             return f"{self._index_version}+{self._sight}"
         return self._index_version
 

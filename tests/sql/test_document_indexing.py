@@ -217,6 +217,35 @@ async def test_what_nobody_could_see_is_looked_at_again_by_who_sees_otherwise(da
         assert [await queued(sight) for sight in ("", "ocr", "vision:model", "vision:model,ocr")] == [0, 0, 1, 1]
 
 
+async def test_pages_that_were_not_read_are_known_after_any_failure(database: Database) -> None:
+    async with database.connect() as connection:
+        await apply(connection, await hold_lease(connection), [file("partly.pdf"), file("text.md")])
+        space = await connection.fetchval("select public.ensure_embedding_space('model', $1)", SPACE_DIMENSIONS)
+        versions = {"partly.pdf": "1+", "text.md": "1"}
+        for key, row in (await documents(connection)).items():
+            await finish(connection, row["id"], await begin(connection, row["id"]))
+            await connection.execute(
+                "update public.document_metadata set index_version = $2 where id = $1", row["id"], versions[key]
+            )
+            fail = "select public.record_document_failure($1, $2, 'source_unavailable', 'It is away.', 60)"
+            await connection.execute(fail, row["id"], await begin(connection, row["id"]))
+            await connection.execute("delete from queue.procrastinate_jobs")
+            unchanged = "select public.finish_document_unchanged($1, $2, 'indexed')"
+            assert await connection.fetchval(unchanged, row["id"], await begin(connection, row["id"]))
+        found = await documents(connection)
+        assert {key: (row["status"], row["error_code"]) for key, row in found.items()} == {
+            "partly.pdf": ("indexed", "needs_vision"),
+            "text.md": ("indexed", None),
+        }
+        assert "pictures that were not read" in found["partly.pdf"]["error_message"]
+        assert found["text.md"]["error_message"] is None
+        # What was forgotten before is looked at again too.
+        await connection.execute("update public.document_metadata set error_code = null")
+        outdated = "select public.enqueue_outdated_documents($1, $2, '1', 'ocr', 10)"
+        assert await connection.fetchval(outdated, PIPELINE, space) == 1
+        assert [document_id for document_id, _ in await jobs(connection)] == [found["partly.pdf"]["id"]]
+
+
 async def test_an_upload_as_another_living_pipeline_indexes_it_is_left_alone(database: Database) -> None:
     async with database.connect() as connection:
         space = await connection.fetchval("select public.ensure_embedding_space('model', $1)", SPACE_DIMENSIONS)
