@@ -10,6 +10,7 @@ import pytest_asyncio
 from agent_api_support.api import make_settings, refusal, run_api
 from agent_api_support.documents import TEXT, Library, Reader
 
+from agent_api.agent.citations import excerpt_of
 from local_stack.postgres.cluster import Cluster
 from local_stack.postgres.testing import Database
 
@@ -392,6 +393,41 @@ async def test_a_passage_stands_between_its_neighbours(library: Library, placed:
     await library.execute("delete from public.documents where document_id = $1", document["id"])
     await library.index(document["id"], chunks)
     assert refusal(await reader.get(f"/{document['id']}/passages/{ids[1]}")) == (404, "passage_not_found")
+
+
+@pytest.mark.parametrize("size", [180, 300, 700, 5_000])
+async def test_a_passage_is_found_again_where_the_document_is_indexed_anew(library: Library, size: int) -> None:
+    """Other chunks with other ids, and text before it that moves it: what was cited still stands there."""
+    reader, other = await library.reader(), await library.reader()
+    document = await reader.upload(TEXT, "a.txt")
+    text = "".join(f"Sentence\u00a0number {n} of this\n\nlong document says nothing at all. " for n in range(30))
+    chunks = _overlapping(text, size=300, overlap=80)
+    ids = await library.index(document["id"], chunks)
+    await library.execute("delete from public.documents where document_id = $1", document["id"])
+    anew = _overlapping("A new first page. " + text, size=size, overlap=40)
+    new_ids = await library.index(document["id"], anew)
+    paths = [f"/{document['id']}/passages/{old_id}" for old_id in ids]
+    for path, chunk in zip(paths, chunks, strict=True):
+        cited = {"excerpt": excerpt_of(chunk["content"][:150]), "char_start": chunk["start"]}
+        passage = (await reader.get(path, **cited)).json()
+        assert passage["chunk_id"] in new_ids
+        assert cited["excerpt"] in " ".join((passage["content"] + passage["after"]).split())
+        assert refusal(await other.get(path, **cited)) == (404, "passage_not_found")
+    assert refusal(await reader.get(paths[0], excerpt="Sentence number 5 of an")) == (404, "passage_not_found")
+    assert refusal(await reader.get(paths[0], excerpt="x" * 1_001)) == (422, "invalid_request")
+
+
+async def test_a_passage_that_stands_repeatedly_is_found_where_it_was(library: Library) -> None:
+    reader = await library.reader()
+    document = await reader.upload(TEXT, "a.txt")
+    chunks = [{"content": "The same words…", "start": start} for start in (0, 400, 900)]
+    (old, *_) = await library.index(document["id"], chunks)
+    await library.execute("delete from public.documents where document_id = $1", document["id"])
+    ids = await library.index(document["id"], chunks)
+    for start, expected in ((None, ids[0]), (10, ids[0]), (380, ids[1]), (5_000, ids[2])):
+        cited = {"excerpt": "The same words…"} | ({} if start is None else {"char_start": start})
+        passage = (await reader.get(f"/{document['id']}/passages/{old}", **cited)).json()
+        assert passage["chunk_id"] == expected
 
 
 async def test_a_document_in_two_embedding_spaces_is_read_once(library: Library) -> None:

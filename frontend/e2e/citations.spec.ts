@@ -1,6 +1,6 @@
 import type { Page } from "@playwright/test"
 import { askAndWait, expect, settledAnswers, signUp, test } from "./support/app"
-import { documentRow, goToDocuments, replacePassages, storeDocument, upload } from "./support/documents"
+import { documentRow, goToDocuments, renumberPassages, replacePassages, storeDocument, upload } from "./support/documents"
 
 // Words that stand in no other document, so that what is found is what the test stored.
 const PASSAGES = [
@@ -54,6 +54,17 @@ test("a passage below much text is scrolled to without moving the page", async (
   await expect(passage(page)).toBeInViewport()
   await expect(panel(page).getByRole("button", { name: "Close" })).toBeInViewport({ ratio: 1 })
   expect(await page.evaluate(() => [scrollY, document.documentElement.scrollHeight - innerHeight])).toEqual([0, 0])
+})
+
+test("a passage is shown in its place after its document was indexed anew", async ({ page }) => {
+  const account = await signUp(page)
+  const id = await storeDocument(account.email, "Zorbulator manual", PASSAGES)
+  await page.goto("/")
+  await askAndWait(page, QUESTION)
+  await renumberPassages(id)
+  await settledAnswers(page).getByRole("button", { name: "Zorbulator manual, page 2" }).first().click()
+  await expect(passage(page)).toContainText("eleven minutes")
+  await expect(panel(page).getByLabel("After the passage")).toContainText("logbook")
 })
 
 test("a passage that was replaced since is shown as the answer kept it", async ({ page }) => {

@@ -1,6 +1,6 @@
 import type { Page } from "@playwright/test"
 import { readFile } from "node:fs/promises"
-import { expect, signUp, test } from "./support/app"
+import { expect, signUp, test, withDatabase } from "./support/app"
 import { choose, documentRow, documentRows, dragOver, goToDocuments, makeAdmin, setState, storeDocument, upload, uploadRows } from "./support/documents"
 
 const MIB = 1024 * 1024
@@ -176,6 +176,22 @@ test("a document is read in parts", async ({ page }) => {
   await expect(page.locator("a[href^='javascript']")).toHaveCount(0)
 })
 
+test("a document of an earlier version is opened by its id, a path", async ({ page }) => {
+  const account = await signUp(page)
+  const id = `/app/rag-documents/100% ${account.email}/handbook.md`
+  await withDatabase(async (client) => {
+    const stored = await storeDocument(account.email, "Handbook", ["It has one page."])
+    await client.query("insert into public.document_metadata (id, title, owner_id) select $2, title, owner_id from public.document_metadata where id = $1", [stored, id])
+    await client.query("update public.documents set document_id = $2 where document_id = $1", [stored, id])
+    await client.query("delete from public.document_metadata where id = $1", [stored])
+  })
+  await page.goto("/documents?scope=own")
+  await documentRow(page, "Handbook").getByRole("link", { name: "Handbook" }).click()
+  await expect(page.getByRole("article", { name: "Handbook" })).toContainText("It has one page.")
+  await page.reload()
+  await expect(page.getByRole("article", { name: "Handbook" })).toContainText("It has one page.")
+})
+
 test("only operators share, and then everyone can read it until they stop", async ({ page, browser, baseURL }) => {
   const account = await signUp(page)
   await goToDocuments(page)
@@ -197,8 +213,20 @@ test("only operators share, and then everyone can read it until they stop", asyn
   await expect(documentRow(member, title)).toContainText("Shared")
   await expect(member.getByRole("checkbox", { name: "Share with everyone" })).toHaveCount(0)
 
+  // However long its index takes: it says so, and cannot be taken for called off.
+  const released = Promise.withResolvers<void>()
+  await page.route("**/api/documents/*", async (route) => {
+    if (route.request().method() === "PATCH") await released.promise
+    await route.continue()
+  })
   await options(page, title, "Stop sharing")
-  await page.getByRole("alertdialog").getByRole("button", { name: "Stop sharing" }).click()
+  const question = page.getByRole("alertdialog")
+  await question.getByRole("button", { name: "Stop sharing" }).click()
+  await expect(question.getByRole("status")).toContainText("takes a few minutes")
+  await expect(question.getByRole("button", { name: "Keep it shared" })).toBeDisabled()
+  await page.keyboard.press("Escape")
+  await expect(question).toBeVisible()
+  released.resolve()
   await expect(documentRow(page, title)).toContainText("Private")
   await goToDocuments(member)
   await expect(documentRow(member, title)).toHaveCount(0)

@@ -10,10 +10,10 @@ class DocumentNotFound(AppError):
 
 
 class PassageNotFound(AppError):
-    """No such passage of this document: it was replaced when the document was indexed anew."""
+    """No such passage of this document, nor one with the excerpt that was given."""
 
     status_code, code = 404, "passage_not_found"
-    default_message = "This passage was replaced since: the document has changed."
+    default_message = "This passage is no longer in the document."
 
 
 class FileNotFound(AppError):

@@ -72,9 +72,22 @@ def _cut(text: str, page: int) -> TextPage:
     return TextPage(page, pages, _between(text, start=0, page=page, pages=pages))
 
 
-async def get_passage(connection: Connection, *, user_id: UUID, document_id: str, chunk_id: int) -> PassageRead:
-    """A chunk with its neighbours. Raises PassageNotFound."""
+async def get_passage(
+    connection: Connection,
+    *,
+    user_id: UUID,
+    document_id: str,
+    chunk_id: int,
+    excerpt: str | None = None,
+    near: int | None = None,
+) -> PassageRead:
+    """A chunk with its neighbours; where it is gone, the one that holds the excerpt. Raises PassageNotFound."""
     row = await queries.get_passage(connection, user_id=user_id, document_id=document_id, chunk_id=chunk_id)
+    if row is None and excerpt:
+        found = await _find_again(connection, user_id=user_id, document_id=document_id, excerpt=excerpt, near=near)
+        if found is not None:
+            chunk_id = found
+            row = await queries.get_passage(connection, user_id=user_id, document_id=document_id, chunk_id=chunk_id)
     if row is None:
         raise PassageNotFound
     neighbours = await queries.list_neighbours(connection, chunk_id=chunk_id)
@@ -91,6 +104,21 @@ async def get_passage(connection: Connection, *, user_id: UUID, document_id: str
         content=piece.content,
         before="".join(texts.before(piece, _piece(each)) for each in neighbours if each["place"] < 0),
         after="".join(texts.after(piece, _piece(each)) for each in neighbours if each["place"] > 0),
+    )
+
+
+async def _find_again(
+    connection: Connection, *, user_id: UUID, document_id: str, excerpt: str, near: int | None
+) -> int | None:
+    extent = await queries.get_extent(connection, user_id=user_id, document_id=document_id)
+    if extent is None:
+        return None
+    return await queries.find_excerpt(
+        connection,
+        document_id=document_id,
+        space_id=extent["embedding_space_id"],
+        excerpt=excerpt.removesuffix("…"),
+        near=near,
     )
 
 

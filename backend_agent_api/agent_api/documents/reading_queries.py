@@ -6,6 +6,9 @@ import asyncpg
 
 from agent_api.database import Connection
 
+BLANKS = r"[\s\u001c-\u001f\u0085\u00a0\u1680\u2000-\u200a\u2028\u2029\u202f\u205f\u3000]+"
+"""What str.split takes for blanks, which Postgres by itself does not."""
+
 
 async def get_extent(connection: Connection, *, user_id: UUID, document_id: str) -> asyncpg.Record | None:
     """The chunks to read a document by: those of the active space, else of any one; None where there are none.
@@ -68,6 +71,36 @@ async def get_passage(
           and (d.owner_id is null or d.owner_id = $1) and (m.owner_id is null or m.owner_id = $1)
         """,
         user_id, document_id, chunk_id,
+    )  # fmt: skip
+
+
+async def find_excerpt(
+    connection: Connection, *, document_id: str, space_id: int | None, excerpt: str, near: int | None
+) -> int | None:
+    """The chunk that holds an excerpt, or in which one begins that the next chunk ends; the nearest of several."""
+    return await connection.fetchval(
+        """
+        select d.id
+        from public.documents as d
+        left join public.documents as n
+            on n.document_id = d.document_id and n.embedding_space_id is not distinct from d.embedding_space_id
+            and n.chunk_index = d.chunk_index + 1
+        cross join lateral (
+            select regexp_replace(d.content, $4, ' ', 'g') as alone,
+                regexp_replace(
+                    d.content || coalesce(
+                        case when n.char_start > d.char_end then ' ' else '' end
+                            || substr(n.content, d.char_end - n.char_start + 1),
+                        ''
+                    ),
+                    $4, ' ', 'g'
+                ) as with_next
+        ) as t
+        where d.document_id = $1 and d.embedding_space_id is not distinct from $2 and strpos(t.with_next, $3) > 0
+        order by strpos(t.alone, $3) = 0, abs(d.char_start - $5::integer), d.chunk_index
+        limit 1
+        """,
+        document_id, space_id, excerpt, BLANKS, near,
     )  # fmt: skip
 
 

@@ -24,6 +24,7 @@ from agent_api.documents.errors import (
 from agent_api.documents.receiving import UPLOAD_BODY, read_upload
 from agent_api.documents.schemas import (
     CONTENT_PAGE_MAX,
+    CharStart,
     ChunkId,
     DocumentContent,
     DocumentId,
@@ -32,6 +33,7 @@ from agent_api.documents.schemas import (
     DocumentStatus,
     DocumentSummary,
     DocumentUpdate,
+    Excerpt,
     PassageRead,
     Scope,
     SearchText,
@@ -226,10 +228,20 @@ async def get_content(
     responses=documented(PassageNotFound, example=PASSAGE_EXAMPLE),
 )
 async def get_passage(
-    document_id: DocumentId, chunk_id: ChunkId, user: CurrentUser, connection: Transaction
+    document_id: DocumentId,
+    chunk_id: ChunkId,
+    user: CurrentUser,
+    connection: Transaction,
+    excerpt: Excerpt = None,
+    char_start: CharStart = None,
 ) -> PassageRead:
-    """Return a passage with the text around it, as long as it stands as it was cited."""
-    return await reading.get_passage(connection, user_id=user.id, document_id=document_id, chunk_id=chunk_id)
+    """Return a passage with the text around it.
+
+    A document that is indexed anew has other ids: the passage is then found by its excerpt, under its new `chunk_id`.
+    """
+    return await reading.get_passage(
+        connection, user_id=user.id, document_id=document_id, chunk_id=chunk_id, excerpt=excerpt, near=char_start
+    )
 
 
 @router.get(

@@ -14,6 +14,8 @@ DOCUMENT_ID_MAX_CHARACTERS = 2_000
 """Ids of earlier versions are paths."""
 CHUNK_ID_MAX = 2**63 - 1
 CONTENT_PAGE_MAX = 1_000_000
+EXCERPT_MAX_CHARACTERS = 1_000
+CHAR_START_MAX = 2**31 - 1
 
 DocumentStatus = Literal["pending", "indexing", "indexed", "failed", "not_indexed"]
 DocumentSource = Literal["local", "google_drive", "upload"]
@@ -27,6 +29,13 @@ DocumentId = Annotated[
     ),
 ]
 ChunkId = Annotated[int, Path(ge=1, le=CHUNK_ID_MAX, description="A passage's id: a source's id in an answer.")]
+Excerpt = Annotated[
+    StorableText | None,
+    Query(max_length=EXCERPT_MAX_CHARACTERS, description="The source's: finds the passage where its id is gone."),
+]
+CharStart = Annotated[
+    int | None, Query(ge=0, le=CHAR_START_MAX, description="The source's: decides where the excerpt stands repeatedly.")
+]
 SearchText = Annotated[
     StorableText | None, Query(max_length=200, description="Only documents whose title or file name holds this.")
 ]

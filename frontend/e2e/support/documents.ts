@@ -86,7 +86,12 @@ export async function storeDocument(email: string, title: string, passages: read
   })
 }
 
-/** Reads a document anew, so that none of its passages is the one it was. */
+/** Changes a document, so that it holds none of its passages any more. */
 export async function replacePassages(documentId: string): Promise<void> {
   await withDatabase((client) => client.query("delete from public.documents where document_id = $1", [documentId]))
+}
+
+/** Indexes a document anew: the same passages under other ids. */
+export async function renumberPassages(documentId: string): Promise<void> {
+  await withDatabase((client) => client.query("update public.documents set id = default where document_id = $1", [documentId]))
 }

@@ -2,7 +2,7 @@ import { beginsAsCited, citationsOf, nameOf, copyTextOf, splitByUse, webSourcesO
 import type { ChatMessage } from "@/features/chat/messages"
 import { expect, test } from "vitest"
 
-type Passage = { text_page?: unknown; number?: unknown; url?: unknown; page?: unknown; title?: string }
+type Passage = { text_page?: unknown; char_start?: unknown; excerpt?: unknown; number?: unknown; url?: unknown; page?: unknown; title?: string }
 
 function source(id: string, { title = `Document ${id}`, ...passage }: Passage = {}): ChatMessage["parts"][number] {
   return {
@@ -49,6 +49,12 @@ test("whatever stands in a source, only web addresses and sound numbers come out
   expect(citationsOf(answer("", hostile))).toMatchObject([{ number: null, url: null, page: null, documentId: "d1" }])
   const bare: ChatMessage["parts"][number] = { type: "source-document", sourceId: "9", mediaType: "text/plain", title: "" }
   expect(citationsOf(answer("", bare))).toMatchObject([{ title: "Untitled document", documentId: null }])
+})
+
+test("what finds a passage again comes along", () => {
+  const [kept, broken] = citationsOf(answer("", source("1", { char_start: 70, excerpt: "It begins" }), source("2", { char_start: -1 })))
+  expect(kept).toMatchObject({ charStart: 70, excerpt: "It begins" })
+  expect(broken).toMatchObject({ charStart: null, excerpt: null })
 })
 
 test("a part of the whole text is cited as such", () => {

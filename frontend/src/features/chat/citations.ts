@@ -14,6 +14,8 @@ export type Citation = {
   /** Which part of the text as this product shows it, where a whole part was read; null for a passage. */
   part: number | null
   headingPath: string | null
+  /** Where the passage began in the text, and its beginning: by them it is found again in a document that was indexed anew. */
+  charStart: number | null
   excerpt: string | null
 }
 
@@ -25,6 +27,7 @@ const passageSchema = z.object({
   page: z.number().int().nullish().catch(null),
   text_page: z.number().int().positive().nullish().catch(null),
   heading_path: text,
+  char_start: z.number().int().nonnegative().nullish().catch(null),
   excerpt: text,
 })
 
@@ -43,6 +46,7 @@ export function citationsOf(message: ChatMessage): Citation[] {
       page: passage?.page ?? null,
       part: passage?.text_page ?? null,
       headingPath: passage?.heading_path ?? null,
+      charStart: passage?.char_start ?? null,
       excerpt: passage?.excerpt ?? null,
     })
   }

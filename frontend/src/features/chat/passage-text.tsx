@@ -71,7 +71,7 @@ function Failed({ error, excerpt, onRetry }: { error: Error; excerpt: string | n
 }
 
 function LivePassage({ citation, documentId }: { citation: Citation; documentId: string }) {
-  const { data, error, isPending, refetch } = useQuery(passageQuery(documentId, citation.chunkId))
+  const { data, error, isPending, refetch } = useQuery(passageQuery(documentId, citation))
   if (isPending) return <Waiting label="Loading the passage" />
   if (data) {
     return (

@@ -62,11 +62,12 @@ export function contentQuery(documentId: string, page: number) {
   })
 }
 
-/** A passage and what stands around it. 404 when the document changed since, or may no longer be read. */
-export function passageQuery(documentId: string, chunkId: string) {
+/** A passage and what stands around it. 404 when the document does not hold it any more, or may no longer be read. */
+export function passageQuery(documentId: string, { chunkId, charStart, excerpt }: { chunkId: string; charStart: number | null; excerpt: string | null }) {
   return queryOptions({
     queryKey: ["passages", documentId, chunkId],
-    queryFn: ({ signal }) => callApi<Passage>(`${pathOf(documentId)}/passages/${encodeURIComponent(chunkId)}`, { signal }),
+    queryFn: ({ signal }) =>
+      callApi<Passage>(`${pathOf(documentId)}/passages/${encodeURIComponent(chunkId)}`, { query: { excerpt, char_start: charStart }, signal }),
     staleTime: PASSAGE_FRESH_MS,
   })
 }

@@ -386,7 +386,9 @@ export interface paths {
         };
         /**
          * A cited passage in its place
-         * @description Return a passage with the text around it, as long as it stands as it was cited.
+         * @description Return a passage with the text around it.
+         *
+         *     A document that is indexed anew has other ids: the passage is then found by its excerpt, under its new `chunk_id`.
          */
         get: operations["get_passage_api_documents__document_id__passages__chunk_id__get"];
         put?: never;
@@ -4021,7 +4023,12 @@ export interface operations {
     };
     get_passage_api_documents__document_id__passages__chunk_id__get: {
         parameters: {
-            query?: never;
+            query?: {
+                /** @description The source's: finds the passage where its id is gone. */
+                excerpt?: string | null;
+                /** @description The source's: decides where the excerpt stands repeatedly. */
+                char_start?: number | null;
+            };
             header?: never;
             path: {
                 /** @description A document's id, percent-encoded: those of earlier versions are paths. */
