@@ -66,6 +66,7 @@ begin
             'grant_tokens_for_purchase',
             'handle_new_user',
             'is_admin',
+            'list_documents_outside_space',
             'list_lost_requests',
             'match_documents',
             'purge_run_events',
@@ -4163,7 +4164,7 @@ add column if not exists embedding_error text,
 add column if not exists tried_with text;
 comment on column public.rag_pipeline_state.tried_with is 'The version and the limits with which the pipeline''s workers try.';
 comment on column public.rag_pipeline_state.embedding_error is
-'Why the embedding model cannot be used, for an operator, whatever a look at the source said; null = nothing is known against it.';
+'Why the embedding model is not in use, for an operator, whatever a look at the source said; null = nothing is known against it.';
 comment on column public.rag_pipeline_state.source_state is
 'Where the source goes on; written only in the transaction that queues what was found.';
 comment on column public.rag_pipeline_state.index_version is 'How the pipeline''s workers index, and with which sight.';
@@ -4614,13 +4615,19 @@ comment on function public.enqueue_given_up_documents(text, text, integer) is
 'Queues, behind everything else, documents that were given up with another version or other limits, but no upload that another pipeline of '
 'the last 7 days gave up as it tries now. Returns how many.';
 
-create or replace function public.count_documents_outside_space(p_space_id integer) returns integer
+create or replace function public.list_documents_outside_space(p_space_id integer)
+returns table (document_id text, run bigint, pipeline_id text, is_left boolean)
 language sql stable
 set search_path = ''
 as $$
-    select count(*)::integer
+    select m.id, m.indexing_run, m.pipeline_id,
+        (m.status = 'failed' and m.quarantined_at is not null)
+        or (m.pipeline_id is not null and not exists (
+            select from public.rag_pipeline_state as s
+            where s.pipeline_id = m.pipeline_id and s.last_check_time > now() - interval '7 days'
+        ))
     from public.document_metadata as m
-    where m.quarantined_at is null and m.status <> 'not_indexed'
+    where m.status <> 'not_indexed'
       and exists (
           select from public.documents as d
           where d.document_id = m.id and d.embedding_space_id is distinct from p_space_id and d.content <> ''
@@ -4628,6 +4635,16 @@ as $$
       and not exists (
           select from public.documents as d where d.document_id = m.id and d.embedding_space_id = p_space_id
       );
+$$;
+comment on function public.list_documents_outside_space(integer) is
+'The documents that would be lost to search if the space became the active one now. is_left: no job will bring it there, for it was given up, or '
+'no worker has looked at its source for 7 days.';
+
+create or replace function public.count_documents_outside_space(p_space_id integer) returns integer
+language sql stable
+set search_path = ''
+as $$
+    select count(*)::integer from public.list_documents_outside_space(p_space_id);
 $$;
 comment on function public.count_documents_outside_space(integer) is
 'How many documents would be lost to search if the space became the active one now.';
@@ -4662,7 +4679,8 @@ begin
         where p.pronamespace in ('public'::regnamespace, 'private'::regnamespace) and p.proname in (
             'apply_source_listing', 'record_source_failure', 'begin_document_indexing', 'begin_document_replacement',
             'finish_document_indexing', 'finish_document_unchanged', 'record_document_failure', 'requeue_lost_jobs',
-            'enqueue_forgotten_documents', 'enqueue_outdated_documents', 'enqueue_given_up_documents', 'count_documents_outside_space',
+            'enqueue_forgotten_documents', 'enqueue_outdated_documents', 'enqueue_given_up_documents', 'list_documents_outside_space',
+            'count_documents_outside_space',
             'settled_status', 'readable_name', 'refresh_document_statistics'
         )
     loop
@@ -4703,5 +4721,5 @@ insert into private.applied_scripts (name, checksum) values
     ('26-queue.sql', '8e43a68849e4cf51b90b21a4f74e4e772dce3ac36de8abb22a3a22287ac9c095'),
     ('27-embedding-spaces.sql', '595897a8073577e555a8b23364cc9cace61654afb105ca8d86cfaea494fae5fc'),
     ('28-knowledge-search.sql', '931c6112de1e7d90df7789ef30e7e7decb161e4bcf395a7d128a65861ba90361'),
-    ('29-source-listings.sql', '88a165cb8c04380105a0dad969bb5a8dbe14e50d093305e5f66e8424c57de87d'),
-    ('30-document-indexing.sql', 'f95809cd725a4d0b09da8c1071eef8a8e7fec3f6251482b07e21cec690f86f46');
+    ('29-source-listings.sql', '5f3c4b21f4130cc18d7d6dc4aa00dbeecbf20dfefaa057cda40d3bd2b90dfde8'),
+    ('30-document-indexing.sql', '4997e15464c9e9864da032dc5867bbb5235d79e6cdd24cd1a0a15f274ac0d76d');

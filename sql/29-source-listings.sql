@@ -29,7 +29,7 @@ add column if not exists embedding_error text,
 add column if not exists tried_with text;
 comment on column public.rag_pipeline_state.tried_with is 'The version and the limits with which the pipeline''s workers try.';
 comment on column public.rag_pipeline_state.embedding_error is
-'Why the embedding model cannot be used, for an operator, whatever a look at the source said; null = nothing is known against it.';
+'Why the embedding model is not in use, for an operator, whatever a look at the source said; null = nothing is known against it.';
 comment on column public.rag_pipeline_state.source_state is
 'Where the source goes on; written only in the transaction that queues what was found.';
 comment on column public.rag_pipeline_state.index_version is 'How the pipeline''s workers index, and with which sight.';

@@ -300,13 +300,19 @@ comment on function public.enqueue_given_up_documents(text, text, integer) is
 'Queues, behind everything else, documents that were given up with another version or other limits, but no upload that another pipeline of '
 'the last 7 days gave up as it tries now. Returns how many.';
 
-create or replace function public.count_documents_outside_space(p_space_id integer) returns integer
+create or replace function public.list_documents_outside_space(p_space_id integer)
+returns table (document_id text, run bigint, pipeline_id text, is_left boolean)
 language sql stable
 set search_path = ''
 as $$
-    select count(*)::integer
+    select m.id, m.indexing_run, m.pipeline_id,
+        (m.status = 'failed' and m.quarantined_at is not null)
+        or (m.pipeline_id is not null and not exists (
+            select from public.rag_pipeline_state as s
+            where s.pipeline_id = m.pipeline_id and s.last_check_time > now() - interval '7 days'
+        ))
     from public.document_metadata as m
-    where m.quarantined_at is null and m.status <> 'not_indexed'
+    where m.status <> 'not_indexed'
       and exists (
           select from public.documents as d
           where d.document_id = m.id and d.embedding_space_id is distinct from p_space_id and d.content <> ''
@@ -314,6 +320,16 @@ as $$
       and not exists (
           select from public.documents as d where d.document_id = m.id and d.embedding_space_id = p_space_id
       );
+$$;
+comment on function public.list_documents_outside_space(integer) is
+'The documents that would be lost to search if the space became the active one now. is_left: no job will bring it there, for it was given up, or '
+'no worker has looked at its source for 7 days.';
+
+create or replace function public.count_documents_outside_space(p_space_id integer) returns integer
+language sql stable
+set search_path = ''
+as $$
+    select count(*)::integer from public.list_documents_outside_space(p_space_id);
 $$;
 comment on function public.count_documents_outside_space(integer) is
 'How many documents would be lost to search if the space became the active one now.';
@@ -348,7 +364,8 @@ begin
         where p.pronamespace in ('public'::regnamespace, 'private'::regnamespace) and p.proname in (
             'apply_source_listing', 'record_source_failure', 'begin_document_indexing', 'begin_document_replacement',
             'finish_document_indexing', 'finish_document_unchanged', 'record_document_failure', 'requeue_lost_jobs',
-            'enqueue_forgotten_documents', 'enqueue_outdated_documents', 'enqueue_given_up_documents', 'count_documents_outside_space',
+            'enqueue_forgotten_documents', 'enqueue_outdated_documents', 'enqueue_given_up_documents', 'list_documents_outside_space',
+            'count_documents_outside_space',
             'settled_status', 'readable_name', 'refresh_document_statistics'
         )
     loop

@@ -374,7 +374,7 @@ WORKER = "insert into queue.procrastinate_workers (last_heartbeat) values (now()
                 "insert into public.rag_pipeline_state (pipeline_id, pipeline_type, embedding_error)"
                 " values ('docs', 'local', 's3cret')",
             ),
-            *("warn", "pipelines", "docs indexes nothing", "EMBEDDING_BASE_URL"),
+            *("warn", "pipelines", "docs cannot use its embedding model", "EMBEDDING_BASE_URL"),
         ),
     ],
 )

@@ -111,8 +111,11 @@ class Ingestor:
     async def _index(self, document_id: str, document: BegunDocument) -> Outcome:
         if document.upload_storage is None and document.pipeline_id is None:
             own = (await self._spaces.targets())[0]
-            stored = await embed_stored_chunks(self._database, document_id, run=document.run, target=own)
-            return Outcome("indexed" if stored else "gone")
+            if not await embed_stored_chunks(self._database, document_id, run=document.run, target=own):
+                return Outcome("gone")
+            async with self._database.transaction() as connection:
+                await queries.finish_unchanged(connection, document_id, run=document.run, status="indexed")
+            return Outcome("indexed")
         try:
             fetched = await self._fetch(document_id, document)
         except FileUnsupported as error:

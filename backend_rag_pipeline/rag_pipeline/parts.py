@@ -21,8 +21,9 @@ from rag_pipeline.queue import make_queue
 from rag_pipeline.settings import Settings
 from rag_pipeline.sources.opening import open_source
 from rag_pipeline.sources.source import Source
-from rag_pipeline.spaces import EmbeddingSpaces, Embeds
+from rag_pipeline.spaces import EmbeddingSpaces
 from rag_pipeline.sync import Synchroniser
+from rag_pipeline.targets import Embeds
 from rag_pipeline.uploads import PostgresUploads, SupabaseUploads, UploadStore
 from rag_pipeline.worker import QueueWorker
 

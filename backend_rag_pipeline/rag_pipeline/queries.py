@@ -326,8 +326,29 @@ async def read_active_space(connection: Connection) -> Space | None:
     return None if row is None else Space(**row)
 
 
-async def count_outside_space(connection: Connection, space_id: int) -> int:
-    return await _value(connection, "select public.count_documents_outside_space(%s)", [space_id])
+async def count_missing(connection: Connection, space_id: int) -> dict[str | None, int]:
+    """Of each pipeline (None: of no one's), how many documents a worker still has to bring into the space."""
+    found = await connection.execute(
+        """
+        select pipeline_id, count(*) as documents
+        from public.list_documents_outside_space(%s) where not is_left
+        group by pipeline_id
+        """,
+        [space_id],
+    )
+    return {row["pipeline_id"]: row["documents"] for row in await found.fetchall()}
+
+
+async def list_left(connection: Connection, space_id: int, *, after: str, limit: int) -> list[tuple[str, int]]:
+    """Documents, each with its run, that no worker will bring into the space."""
+    found = await connection.execute(
+        """
+        select document_id, run from public.list_documents_outside_space(%s)
+        where is_left and document_id > %s order by document_id limit %s
+        """,
+        [space_id, after, limit],
+    )
+    return [(row["document_id"], row["run"]) for row in await found.fetchall()]
 
 
 async def activate_space(connection: Connection, space_id: int) -> None:

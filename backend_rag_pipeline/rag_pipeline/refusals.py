@@ -1,4 +1,6 @@
-"""A model whose vectors cannot be those of what is indexed, told on the pipeline for as long as that lasts."""
+"""Why a model is not in use, told on its pipeline for as long as that lasts."""
+
+from collections.abc import Mapping
 
 from rag_pipeline.database import Connection
 
@@ -12,6 +14,16 @@ def other_dimension(model: str, *, found: int, indexed: int) -> str:
         f"EMBEDDING_MODEL_CHOICE {model} gives vectors of {found} numbers, and what is indexed with a model of that "
         f"name has {indexed}. Most likely another service answers at EMBEDDING_BASE_URL. Nothing is indexed until it "
         f"gives {indexed} again, or EMBEDDING_ACCEPT_NEW_DIMENSIONS=true says that everything is to be embedded anew."
+    )
+
+
+def waits_for_others(model: str, documents: Mapping[str, int]) -> str:
+    """What an operator reads; `documents`: how many of which pipeline."""
+    named = ", ".join(f"{count:,} of {pipeline_id}" for pipeline_id, count in sorted(documents.items()))
+    return (
+        f"EMBEDDING_MODEL_CHOICE {model} is not searched yet: it waits for documents of other pipelines ({named}). "
+        "Run their workers with this model as well. Of a pipeline whose source no worker has looked at for 7 days, the "
+        "stored texts are taken; until then the former model serves."
     )
 
 

@@ -19,7 +19,7 @@ from rag_pipeline.parts import Parts, open_parts
 from rag_pipeline.progress import Board, Tally
 from rag_pipeline.settings import Settings
 from rag_pipeline.sources.source import AuthenticationError, ConfigurationError, SourceError
-from rag_pipeline.worker import every
+from rag_pipeline.worker import every, until_stopped
 
 log = structlog.stdlib.get_logger(__name__)
 
@@ -132,7 +132,7 @@ async def _work_off(parts: Parts, stop: asyncio.Event) -> None:
         more = True
         while more and not stop.is_set():
             await parts.worker.drain(stop)
-            more = await _keep_up(parts)
+            more = bool(await until_stopped(_keep_up(parts), stop))
     finally:
         refreshing.cancel()
         await asyncio.gather(refreshing, return_exceptions=True)

@@ -1,52 +1,28 @@
 """Which embedding spaces documents are embedded for, and how a new model takes over.
 
 A worker embeds with the model of its settings. Where another space is the active one, that one goes on serving: what is
-new or changed is embedded for both, everything else is embedded for the new space behind all other work, and once it
-holds every document it becomes the active one and the old chunks go.
+new or changed is embedded for both, everything else is embedded for the new space behind all other work. Last come the
+stored texts of documents that no worker will read again; then it becomes the active one and the old chunks go.
 """
 
 import asyncio
 import contextlib
-from collections.abc import Sequence
-from dataclasses import dataclass
-from typing import Protocol
+from collections.abc import Mapping
 
 import structlog
 
 from rag_pipeline import queries
 from rag_pipeline.database import Database
-from rag_pipeline.embeddings import EmbeddingRefused, EmbeddingUnavailable, Vector
-from rag_pipeline.refusals import other_dimension, read_refusal, write_refusal
+from rag_pipeline.embeddings import EmbeddingRefused, EmbeddingUnavailable
+from rag_pipeline.refusals import other_dimension, read_refusal, waits_for_others, write_refusal
+from rag_pipeline.stored_chunks import embed_stored_chunks
+from rag_pipeline.targets import Embeds, MakesEmbedder, Target
 
 log = structlog.stdlib.get_logger(__name__)
 
 ENQUEUE_LIMIT = 1000
 DELETE_LIMIT = 5000
-
-
-class Embeds(Protocol):
-    """An embedding model."""
-
-    async def dimensions(self) -> int: ...
-
-    def forget_dimensions(self) -> None: ...
-
-    async def embed(self, texts: Sequence[str]) -> list[Vector]: ...
-
-
-class MakesEmbedder(Protocol):
-    """Opens the configured provider's model of this name."""
-
-    async def __call__(self, model: str) -> Embeds: ...
-
-
-@dataclass(frozen=True)
-class Target:
-    """A space and the model that fills it. What is not required may be left out while its model is away."""
-
-    space_id: int
-    embedder: Embeds
-    is_required: bool
+LEFT_LIMIT = 100
 
 
 class EmbeddingSpaces:
@@ -60,6 +36,7 @@ class EmbeddingSpaces:
         self._model = model
         self._accepts_new_dimensions = accepts_new_dimensions
         self._refusal: str | None = None
+        self._waits: str | None = None
         self._targets: tuple[Target, ...] = ()
         self._own: Embeds | None = None
         self._finding = asyncio.Lock()
@@ -130,7 +107,7 @@ class EmbeddingSpaces:
 
     async def keep_up(self, pipeline_id: str, index_version: str, sight: str) -> bool:
         """Queue what is indexed in another way; switch over once nothing is missing. True: there is more to do."""
-        await self._tell_refusal(pipeline_id)
+        await self._tell(pipeline_id)
         own = (await self.space_ids())[0]
         async with self._database.transaction() as connection:
             queued = await queries.enqueue_outdated(
@@ -141,31 +118,68 @@ class EmbeddingSpaces:
             return True
         async with self._database.transaction() as connection:
             active = await queries.read_active_space(connection)
-            serves_another = active is None or active.id != own
-            if serves_another:
-                missing = await queries.count_outside_space(connection, own)
-                if missing:
-                    log.debug("new_embedding_space_incomplete", documents=missing)
-                    return False
-                await queries.activate_space(connection, own)
-        if serves_another:
-            log.info("embedding_space_activated", model=self._model)
+        if (active is None or active.id != own) and not await self._take_over(pipeline_id):
+            return False
         # Also where another replica switched over: it may have died before the old chunks went, or this one added some.
         self._targets = self._targets[:1]
         await self._drop_former()
         return False
 
-    async def _tell_refusal(self, pipeline_id: str) -> None:
-        """Say on the pipeline that its model is refused, or that it is no more."""
+    async def _take_over(self, pipeline_id: str) -> bool:
+        """Switch to the own space, unless it still lacks what a worker will bring."""
+        own = (await self.targets())[0]
+        async with self._database.transaction() as connection:
+            missing = await queries.count_missing(connection, own.space_id)
+        await self._tell_missing(pipeline_id, missing)
+        if missing:
+            return False
+        await self._embed_left(own)
+        async with self._database.transaction() as connection:
+            # That may have taken hours.
+            if await queries.count_missing(connection, own.space_id):
+                return False
+            await queries.activate_space(connection, own.space_id)
+        log.info("embedding_space_activated", model=self._model)
+        return True
+
+    async def _embed_left(self, own: Target) -> None:
+        """Bring the stored texts of documents that no worker will read again; their state stays as it is."""
+        after = ""
+        while True:
+            async with self._database.transaction() as connection:
+                left = await queries.list_left(connection, own.space_id, after=after, limit=LEFT_LIMIT)
+            for document_id, run in left:
+                try:
+                    await embed_stored_chunks(self._database, document_id, run=run, target=own)
+                except (EmbeddingUnavailable, EmbeddingRefused):
+                    if not await self.is_answering():
+                        raise
+                    log.warning("document_left_in_former_space", document_id=document_id)
+            if len(left) < LEFT_LIMIT:
+                return
+            after = left[-1][0]
+
+    async def _tell_missing(self, pipeline_id: str, missing: Mapping[str | None, int]) -> None:
+        """Documents of other pipelines cannot be hastened from here: an operator has to know."""
+        others = {other: count for other, count in missing.items() if other is not None and other != pipeline_id}
+        waits = waits_for_others(self._model, others) if others else None
+        if waits is not None and waits != self._waits:
+            log.warning("new_embedding_model_waits", reason=waits)
+        self._waits = waits
+        await self._tell(pipeline_id)
+
+    async def _tell(self, pipeline_id: str) -> None:
+        """Say on the pipeline why its model is not in use, or that nothing is against it any more."""
         async with self._database.transaction() as connection:
             told = await read_refusal(connection, pipeline_id)
         if told is not None:
             with contextlib.suppress(EmbeddingUnavailable, EmbeddingRefused):
                 await self.targets()
         is_known = bool(self._targets) or self._refusal is not None
-        if is_known and told != self._refusal:
+        text = self._refusal or self._waits
+        if is_known and told != text:
             async with self._database.transaction() as connection:
-                await write_refusal(connection, pipeline_id, self._refusal)
+                await write_refusal(connection, pipeline_id, text)
 
     async def _drop_former(self) -> None:
         while True:

@@ -1,11 +1,10 @@
-"""New vectors for chunks whose file is unknown: rows of earlier versions that no pipeline lists."""
+"""New vectors for chunks whose file cannot be read: it is unknown, was given up, or its pipeline has ended."""
 
 from psycopg.types.json import Jsonb
 
-from rag_pipeline import queries
 from rag_pipeline.database import Database
-from rag_pipeline.spaces import Target
 from rag_pipeline.store import COPY_CHUNKS, SECONDS_PER_CHUNK_MAX, vector_text
+from rag_pipeline.targets import Target
 
 # The chunks of one other space, and none where the target holds some already.
 SELECT_CHUNKS = """
@@ -24,6 +23,7 @@ where d.document_id = %(id)s and d.content <> ''
   )
 order by d.chunk_index, d.id
 """
+HELD = "select from public.documents where document_id = %(id)s and embedding_space_id = %(space_id)s limit 1"
 # Chunks of earlier versions name no space, and are found in the first one, or the active one.
 DELETE_FORMER = """
 delete from public.documents as d
@@ -36,7 +36,7 @@ where d.document_id = %(id)s and d.embedding_space_id is null
 
 
 async def embed_stored_chunks(database: Database, document_id: str, *, run: int, target: Target) -> bool:
-    """Embed the stored texts for the target's space, once. False: a later attempt has begun."""
+    """Embed the stored texts for the target's space, once; nothing else changes. False: a later attempt has begun."""
     place = {"id": document_id, "space_id": target.space_id}
     async with database.transaction() as connection:
         found = await connection.execute(SELECT_CHUNKS, place)
@@ -50,6 +50,8 @@ async def embed_stored_chunks(database: Database, document_id: str, *, run: int,
         if await locked.fetchone() is None:
             return False
         await connection.execute(DELETE_FORMER, place)
+        if await (await connection.execute(HELD, place)).fetchone() is not None:
+            return True  # Another replica brought them meanwhile.
         async with connection.cursor() as cursor, cursor.copy(COPY_CHUNKS) as copy:
             for row, vector in zip(rows, vectors, strict=True):
                 await copy.write_row(
@@ -59,5 +61,4 @@ async def embed_stored_chunks(database: Database, document_id: str, *, run: int,
                         *(Jsonb(row["metadata"]), vector_text(vector)),
                     )
                 )
-        await queries.finish_unchanged(connection, document_id, run=run, status="indexed")
     return True

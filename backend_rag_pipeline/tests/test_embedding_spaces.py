@@ -1,13 +1,16 @@
 """Another embedding model takes over without a moment in which nothing is found."""
 
+import os
 from contextlib import AsyncExitStack
+from pathlib import Path
 
 from rag_support.world import World
 
 from rag_pipeline.database import open_database
 from rag_pipeline.embeddings import open_embedder
 from rag_pipeline.settings import load_settings
-from rag_pipeline.spaces import EmbeddingSpaces, Embeds
+from rag_pipeline.spaces import EmbeddingSpaces
+from rag_pipeline.targets import Embeds
 
 FOUND = """
 select content from public.search_documents(
@@ -70,6 +73,66 @@ async def test_while_a_new_model_is_introduced_the_old_one_serves_what_changes(w
     assert (await world.single(EMBEDDING_MODEL_CHOICE="better-model"))[0] == 0
     assert (await spaces(world))["better-model"]
     assert await chunks_of(world, "test-model") == 0
+
+
+async def test_a_document_that_was_given_up_keeps_its_text_under_the_new_model(world: World) -> None:
+    world.write("fruit.md", "Oranges ripen in winter.")
+    world.write("other.md", "Something else.")
+    assert (await world.single())[0] == 0
+    world.write("fruit.md", b"%PDF-1.7 and no more", written_at=1_700_000_000)
+    assert (await world.single())[0] == 1
+    status, _, log = await world.single(EMBEDDING_MODEL_CHOICE="better-model")
+    assert status == 1, log  # It was tried once more, in vain.
+    assert await spaces(world) == {"test-model": False, "better-model": True}
+    document = await world.document("fruit.md")
+    assert (document["status"], document["error_code"], document["chunk_count"]) == ("failed", "unreadable", 1)
+    assert document["quarantined_at"] is not None
+    assert [row["content"] for row in await world.fetch(FOUND, "oranges", "text")] == ["Oranges ripen in winter."]
+    assert (await chunks_of(world, "test-model"), await chunks_of(world, "better-model")) == (0, 2)
+
+
+async def test_a_text_that_the_new_model_does_not_take_stays_behind_alone(world: World) -> None:
+    for name in ("a.md", "b.md"):
+        world.write(name, f"Oranges of {name}.")
+    assert (await world.single())[0] == 0
+    for name in ("a.md", "b.md"):
+        world.write(name, b"%PDF-1.7 and no more", written_at=1_700_000_000)
+    assert (await world.single())[0] == 1
+    world.embeddings.refused_word = "a.md"
+    _, _, log = await world.single(EMBEDDING_MODEL_CHOICE="better-model")
+    assert "document_left_in_former_space" in log
+    assert await spaces(world) == {"test-model": False, "better-model": True}
+    assert [row["content"] for row in await world.fetch(FOUND, "oranges", "text")] == ["Oranges of b.md."]
+    assert await chunks_of(world, "test-model") == 1
+
+
+async def test_a_pipeline_that_has_ended_does_not_hold_a_new_model_up_for_ever(world: World, tmp_path: Path) -> None:
+    world.write("old.md", "Oranges of the former pipeline.")
+    assert (await world.single(RAG_PIPELINE_ID="former"))[0] == 0
+    other = tmp_path / "other"
+    other.mkdir()
+    (other / "new.md").write_text("Pears of the new one.")
+    os.utime(other / "new.md", (1_700_000_000, 1_700_000_000))
+    new = {"RAG_PIPELINE_ID": "new", "RAG_WATCH_DIRECTORY": str(other), "EMBEDDING_MODEL_CHOICE": "better-model"}
+    told = "select embedding_error from public.rag_pipeline_state where pipeline_id = 'new'"
+    for _ in range(2):
+        status, _, log = await world.single(**new)
+        assert (status, "new_embedding_model_waits" in log) == (0, True), log
+        assert "1 of former" in await world.value(told)
+        assert await spaces(world) == {"test-model": True, "better-model": False}
+    await world.fetch(
+        "update public.rag_pipeline_state set last_check_time = now() - interval '8 days' where pipeline_id = 'former'"
+    )
+    world.embeddings.forget()
+    status, _, log = await world.single(**new)
+    assert (status, "new_embedding_model_waits" in log) == (0, False), log
+    assert await spaces(world) == {"test-model": False, "better-model": True}
+    assert len(world.embeddings.documents()) == 1
+    assert [row["content"] for row in await world.fetch(FOUND, "oranges", "text")] == [
+        "Oranges of the former pipeline."
+    ]
+    assert await world.value(told) is None
+    assert (await world.documents())["old.md"]["pipeline_id"] == "former"
 
 
 async def test_what_was_withdrawn_is_found_no_more_while_the_former_model_is_away_and_the_new_one_takes_over(

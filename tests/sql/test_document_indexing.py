@@ -146,6 +146,40 @@ async def test_a_new_space_lacks_what_only_another_space_holds(database: Databas
         assert await connection.fetchval("select public.drop_inactive_chunks(10)") == 2
 
 
+async def test_what_no_job_brings_to_a_new_space_is_told_apart(database: Database) -> None:
+    async with database.connect() as connection:
+        old = await connection.fetchval("select public.ensure_embedding_space('old', $1)", SPACE_DIMENSIONS)
+        new = await connection.fetchval("select public.ensure_embedding_space('new', $1)", SPACE_DIMENSIONS)
+        await connection.execute(
+            """
+            insert into public.rag_pipeline_state (pipeline_id, pipeline_type, last_check_time)
+            values ('living', 'local', now() - interval '6 days'), ('former', 'local', now() - interval '8 days');
+            insert into public.document_metadata (id, pipeline_id, source, status, quarantined_at) values
+                ('living', 'living', 'local', 'indexed', null), ('former', 'former', 'local', 'indexed', null),
+                ('renamed', 'renamed', 'local', 'pending', null), ('upload', null, 'upload', 'indexed', null),
+                ('of no pipeline', null, 'local', 'indexed', null), ('given up', 'living', 'local', 'failed', now()),
+                ('tried again', 'living', 'local', 'pending', now()), ('emptied', 'former', 'local', 'not_indexed', null)
+            """
+        )
+        await connection.execute(
+            "insert into public.documents (document_id, content, embedding_space_id)"
+            " select id, 'x', $1 from public.document_metadata",
+            old,
+        )
+        listed = await connection.fetch("select * from public.list_documents_outside_space($1)", new)
+        assert {row["document_id"]: row["is_left"] for row in listed} == {
+            "living": False,
+            "former": True,
+            "renamed": True,
+            "upload": False,
+            "of no pipeline": False,
+            "given up": True,
+            "tried again": False,
+        }
+        assert await connection.fetchval("select public.count_documents_outside_space($1)", new) == 7
+        assert await connection.fetch("select * from public.list_documents_outside_space($1)", old) == []
+
+
 async def test_what_has_nothing_to_embed_waits_for_no_new_space(database: Database) -> None:
     async with database.connect() as connection:
         old = await connection.fetchval("select public.ensure_embedding_space('old', $1)", SPACE_DIMENSIONS)

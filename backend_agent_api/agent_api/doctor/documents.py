@@ -112,7 +112,7 @@ async def _examine_pipelines(connection: asyncpg.Connection) -> Findings:
     refused = [
         warn(
             "pipelines",
-            f"{row['pipeline_id']} indexes nothing: its embedding model gives other vectors than those it has indexed",
+            f"{row['pipeline_id']} cannot use its embedding model: it gives other vectors or waits for other pipelines",
             "the page /documents, seen by an administrator, says why; look at the worker's EMBEDDING_BASE_URL",
         )
         for row in rows
