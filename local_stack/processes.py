@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import atexit
 import fcntl
 import functools
 import itertools
@@ -145,6 +146,7 @@ def _own_ports() -> tuple[FileLock, Iterator[int]]:
             lock.acquire()
         except AlreadyLocked:
             continue
+        atexit.register(lock.release)
         return lock, itertools.cycle(range(start, start + PORTS_PER_PROCESS))
     raise AlreadyLocked(str(directory))
 
