@@ -4201,6 +4201,7 @@ as $$
 declare
     v_added text[];
     v_changed text[];
+    v_retyped text[];
     v_renamed integer;
     v_removed integer;
 begin
@@ -4233,10 +4234,21 @@ begin
     where m.pipeline_id = p_pipeline_id and m.source_key = r.old_key;
     get diagnostics v_renamed = row_count;
 
-    select coalesce(array_agg(m.id), '{}') into v_changed
+    -- The same bytes under another extension may be another kind of file. Whoever reads them as the former kind stores nothing.
+    with retyped as (
+        update public.document_metadata as m set index_version = null, mime_type = null, indexing_run = m.indexing_run + 1
+        from jsonb_to_recordset(p_files) as f (key text, name text)
+        where m.pipeline_id = p_pipeline_id and m.source_key = f.key
+          and lower(substring(m.file_name from '.(\.[A-Za-z][A-Za-z0-9]*)$'))
+              is distinct from lower(substring(f.name from '.(\.[A-Za-z][A-Za-z0-9]*)$'))
+        returning m.id
+    )
+    select coalesce(array_agg(r.id), '{}') into v_retyped from retyped as r;
+
+    select v_retyped || coalesce(array_agg(m.id), '{}') into v_changed
     from jsonb_to_recordset(p_files) as f (key text, fingerprint text)
     join public.document_metadata as m on m.pipeline_id = p_pipeline_id and m.source_key = f.key
-    where m.fingerprint is distinct from f.fingerprint
+    where m.fingerprint is distinct from f.fingerprint and m.id <> all(v_retyped)
       -- A pure rename keeps its content; whoever found it compared.
       and not exists (
           select from jsonb_to_recordset(p_renames) as r (new_key text) where r.new_key = f.key
@@ -4721,5 +4733,5 @@ insert into private.applied_scripts (name, checksum) values
     ('26-queue.sql', '8e43a68849e4cf51b90b21a4f74e4e772dce3ac36de8abb22a3a22287ac9c095'),
     ('27-embedding-spaces.sql', '595897a8073577e555a8b23364cc9cace61654afb105ca8d86cfaea494fae5fc'),
     ('28-knowledge-search.sql', '931c6112de1e7d90df7789ef30e7e7decb161e4bcf395a7d128a65861ba90361'),
-    ('29-source-listings.sql', '5f3c4b21f4130cc18d7d6dc4aa00dbeecbf20dfefaa057cda40d3bd2b90dfde8'),
+    ('29-source-listings.sql', 'cf6fa4061789b3675c8678c4e7fe4bdaa7d09d21b0a1477ffb71bf91cec14b70'),
     ('30-document-indexing.sql', '4997e15464c9e9864da032dc5867bbb5235d79e6cdd24cd1a0a15f274ac0d76d');

@@ -66,6 +66,7 @@ as $$
 declare
     v_added text[];
     v_changed text[];
+    v_retyped text[];
     v_renamed integer;
     v_removed integer;
 begin
@@ -98,10 +99,21 @@ begin
     where m.pipeline_id = p_pipeline_id and m.source_key = r.old_key;
     get diagnostics v_renamed = row_count;
 
-    select coalesce(array_agg(m.id), '{}') into v_changed
+    -- The same bytes under another extension may be another kind of file. Whoever reads them as the former kind stores nothing.
+    with retyped as (
+        update public.document_metadata as m set index_version = null, mime_type = null, indexing_run = m.indexing_run + 1
+        from jsonb_to_recordset(p_files) as f (key text, name text)
+        where m.pipeline_id = p_pipeline_id and m.source_key = f.key
+          and lower(substring(m.file_name from '.(\.[A-Za-z][A-Za-z0-9]*)$'))
+              is distinct from lower(substring(f.name from '.(\.[A-Za-z][A-Za-z0-9]*)$'))
+        returning m.id
+    )
+    select coalesce(array_agg(r.id), '{}') into v_retyped from retyped as r;
+
+    select v_retyped || coalesce(array_agg(m.id), '{}') into v_changed
     from jsonb_to_recordset(p_files) as f (key text, fingerprint text)
     join public.document_metadata as m on m.pipeline_id = p_pipeline_id and m.source_key = f.key
-    where m.fingerprint is distinct from f.fingerprint
+    where m.fingerprint is distinct from f.fingerprint and m.id <> all(v_retyped)
       -- A pure rename keeps its content; whoever found it compared.
       and not exists (
           select from jsonb_to_recordset(p_renames) as r (new_key text) where r.new_key = f.key

@@ -160,6 +160,20 @@ async def test_a_document_is_called_by_its_own_title_else_by_its_file_and_so_are
     }
 
 
+async def test_text_that_is_renamed_to_a_table_becomes_one_and_back(world: World) -> None:
+    path = world.write("data.txt", "name,amount\nfirst,1\nsecond,2\n")
+    assert (await world.single())[0] == 0
+    rows = "select count(*) from public.document_rows"
+    assert await world.value(rows) == 0
+    for name, mime_type, count in (("data.csv", "text/csv", 2), ("data", "text/plain", 0)):
+        path = path.rename(world.folder / name)
+        assert (await world.single())[1]["files_processed"] == 1
+        document = await world.document(name)
+        assert (document["status"], document["mime_type"]) == ("indexed", mime_type)
+        assert await world.value(rows) == count
+    assert len(await world.documents()) == 1
+
+
 async def test_a_picture_nobody_could_see_is_looked_at_once_by_each_model_that_comes(
     world: World, vision: VisionService
 ) -> None:

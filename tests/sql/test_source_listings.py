@@ -9,7 +9,7 @@ import asyncpg
 import pytest
 
 from local_stack.postgres.testing import Database
-from tests.sql.ingestion import apply, documents, file, hold_lease, jobs
+from tests.sql.ingestion import apply, begin, documents, file, finish, hold_lease, jobs
 
 
 async def test_a_listing_queues_what_is_new_together_with_the_state_that_follows_it(database: Database) -> None:
@@ -61,6 +61,38 @@ async def test_a_rename_keeps_the_document_and_queues_nothing(database: Database
         assert list(found) == ["sub/c.md"]
         assert (found["sub/c.md"]["id"], found["sub/c.md"]["title"]) == (before, "C")
         assert await jobs(connection) == []
+
+
+@pytest.mark.parametrize(
+    ("renamed", "is_read_anew"),
+    [("data.csv", True), ("data", True), ("v1.2/data.tsv", True), ("data.TXT", False), ("other.v2.txt", False)],
+)
+async def test_another_extension_is_another_kind_of_file_and_read_anew(
+    database: Database, renamed: str, is_read_anew: bool
+) -> None:
+    async with database.connect() as connection:
+        holder = await hold_lease(connection)
+        await apply(connection, holder, [file("data.txt", mime_type="text/plain")])
+        document_id = (await documents(connection))["data.txt"]["id"]
+        run = await begin(connection, document_id)
+        assert await finish(connection, document_id, run)
+        await connection.execute("delete from queue.procrastinate_jobs")
+        moved = file(renamed, identity="inode of data.txt", mime_type=None)
+        counts = await apply(connection, holder, [moved], renames=[("data.txt", renamed)])
+        assert counts == (0, int(is_read_anew), 1, 0)
+        row = (await documents(connection))[renamed]
+        assert row["id"] == document_id
+        assert (row["index_version"], row["mime_type"]) == ((None, None) if is_read_anew else ("1", "text/plain"))
+        assert await jobs(connection) == ([(document_id, "todo")] if is_read_anew else [])
+        # An attempt that began under the former name must not end as one at the present one.
+        assert await finish(connection, document_id, run) is not is_read_anew
+
+
+async def test_a_number_at_the_end_of_a_name_is_no_extension(database: Database) -> None:
+    async with database.connect() as connection:
+        holder = await hold_lease(connection)
+        await apply(connection, holder, [file("drive id", name="Plan 1.2")])
+        assert await apply(connection, holder, [file("drive id", name="Plan 1.3")]) == (0, 0, 0, 0)
 
 
 async def test_a_removed_file_takes_its_chunks_and_rows_along(database: Database) -> None:
