@@ -214,9 +214,9 @@ test("only operators share, and then everyone can read it until they stop", asyn
   await expect(member.getByRole("checkbox", { name: "Share with everyone" })).toHaveCount(0)
 
   // However long its index takes: it says so, and cannot be taken for called off.
-  const released = Promise.withResolvers<void>()
+  const held: (() => void)[] = []
   await page.route("**/api/documents/*", async (route) => {
-    if (route.request().method() === "PATCH") await released.promise
+    if (route.request().method() === "PATCH") await new Promise<void>((resolve) => held.push(resolve))
     await route.continue()
   })
   await options(page, title, "Stop sharing")
@@ -226,7 +226,8 @@ test("only operators share, and then everyone can read it until they stop", asyn
   await expect(question.getByRole("button", { name: "Keep it shared" })).toBeDisabled()
   await page.keyboard.press("Escape")
   await expect(question).toBeVisible()
-  released.resolve()
+  await expect.poll(() => held.length).toBe(1)
+  held[0]?.()
   await expect(documentRow(page, title)).toContainText("Private")
   await goToDocuments(member)
   await expect(documentRow(member, title)).toHaveCount(0)

@@ -10,6 +10,9 @@ from agent_api.documents.storage import Place
 
 UPLOADS_LOCK_CLASS = 4_001
 """Of advisory locks: one person's uploads are counted and added one after another."""
+OWNER_SECONDS = 15.0
+OWNER_SECONDS_PER_CHUNK = 0.1
+"""An index that does not fit into memory makes a chunk this slow to change."""
 
 
 async def is_admin(connection: Connection, *, user_id: UUID) -> bool | None:
@@ -214,10 +217,16 @@ async def rename(connection: Connection, *, document_id: str, title: str) -> Non
     )
 
 
-async def set_owner(connection: Connection, *, document_id: str, owner_id: UUID | None) -> None:
-    """Whose it is; null: everyone's. A trigger carries it to the chunks, which search filters without a join."""
+async def set_owner(connection: Connection, *, document_id: str, owner_id: UUID | None, chunk_count: int) -> None:
+    """Whose it is; null: everyone's. A trigger carries it to the chunks, which search filters without a join.
+
+    Each of these goes through their indexes again, so that a large document has more time than another statement.
+    """
     await connection.execute(
-        "update public.document_metadata set owner_id = $2, updated_at = now() where id = $1", document_id, owner_id
+        "update public.document_metadata set owner_id = $2, updated_at = now() where id = $1",
+        document_id,
+        owner_id,
+        timeout=OWNER_SECONDS + OWNER_SECONDS_PER_CHUNK * chunk_count,
     )
 
 

@@ -118,7 +118,9 @@ async def share(connection: Connection, document: Document, *, is_shared: bool) 
     if not document.can_share:
         raise Forbidden
     owner_id = None if is_shared else document.uploader_id
-    await queries.set_owner(connection, document_id=document.id, owner_id=owner_id)
+    await queries.set_owner(
+        connection, document_id=document.id, owner_id=owner_id, chunk_count=document.row["chunk_count"]
+    )
 
 
 async def retry_document(connection: Connection, *, user_id: UUID, document_id: str) -> DocumentRead:

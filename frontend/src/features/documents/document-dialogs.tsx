@@ -13,27 +13,30 @@ type QuestionProps = {
   keep: string
   act: ReactNode
   error: Error | null
+  /** Under way, and no longer to be called off. */
+  isBusy: boolean
   onClose: () => void
 }
 
-function Question({ title, description, keep, act, error, onClose }: QuestionProps) {
+function Question({ title, description, keep, act, error, isBusy, onClose }: QuestionProps) {
   return (
     <ConfirmDialog
       isOpen
       onOpenChange={(isOpen) => {
-        if (!isOpen) onClose()
+        if (!isOpen && !isBusy) onClose()
       }}
       title={title}
       description={description}
       actions={
         <>
           <ConfirmCancel asChild>
-            <Button>{keep}</Button>
+            <Button disabled={isBusy}>{keep}</Button>
           </ConfirmCancel>
           {act}
         </>
       }
     >
+      {isBusy ? <p role="status" className="mt-3 text-sm text-ink-soft">A document of thousands of passages takes a few minutes.</p> : null}
       {error ? (
         <p role="alert" className="mt-3 text-sm text-danger">
           {error.message}
@@ -51,6 +54,7 @@ export function DeleteDialog({ document, onClose, onDone }: DialogProps) {
       description={`${deletionWords(document)} New answers no longer use it; answers already given stay.`}
       keep="Keep it"
       error={remove.error}
+      isBusy={remove.isPending}
       onClose={onClose}
       act={
         <Button look="danger" disabled={remove.isPending} onClick={() => remove.mutate(document, { onSuccess: onDone })}>
@@ -74,10 +78,11 @@ export function ShareDialog({ document, onClose, onDone }: DialogProps) {
       }
       keep={isShared ? "Keep it private" : "Keep it shared"}
       error={share.error}
+      isBusy={share.isPending}
       onClose={onClose}
       act={
         <Button look="primary" disabled={share.isPending} onClick={() => share.mutate({ document, isShared }, { onSuccess: onDone })}>
-          {isShared ? "Share" : "Stop sharing"}
+          {share.isPending ? "Working…" : isShared ? "Share" : "Stop sharing"}
         </Button>
       }
     />

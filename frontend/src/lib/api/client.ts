@@ -56,6 +56,7 @@ type RequestOptions = {
   query?: Record<string, string | number | boolean | null | undefined>
   body?: unknown
   signal?: AbortSignal
+  timeoutMs?: number
 }
 
 /** Calls a route of the API and returns its JSON (undefined for 204). Throws ApiError or NetworkError. */
@@ -64,7 +65,7 @@ export async function callApi<Result>(path: string, options: RequestOptions = {}
   for (const [name, value] of Object.entries(options.query ?? {})) {
     if (value !== null && value !== undefined) url.searchParams.set(name, String(value))
   }
-  const timeout = AbortSignal.timeout(TIMEOUT_MS)
+  const timeout = AbortSignal.timeout(options.timeoutMs ?? TIMEOUT_MS)
   const response = await authorizedFetch(url.href, {
     method: options.method ?? "GET",
     headers: options.body === undefined ? {} : { "content-type": "application/json" },

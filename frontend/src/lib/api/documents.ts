@@ -6,6 +6,7 @@ const PAGE_SIZE = 50
 const ACTIVE_POLL_MS = 2_000
 const IDLE_POLL_MS = 30_000
 const PASSAGE_FRESH_MS = 60_000
+const UPDATE_TIMEOUT_MS = 30 * 60_000
 
 export type DocumentStatus = Document["status"]
 export type DocumentScope = "all" | "own" | "shared"
@@ -72,8 +73,9 @@ export function passageQuery(documentId: string, { chunkId, charStart, excerpt }
   })
 }
 
+/** Sharing a large document takes as long as its passages take to be indexed again. */
 export function updateDocument(documentId: string, change: DocumentUpdate): Promise<Document> {
-  return callApi(pathOf(documentId), { method: "PATCH", body: change })
+  return callApi(pathOf(documentId), { method: "PATCH", body: change, timeoutMs: UPDATE_TIMEOUT_MS })
 }
 
 export function deleteDocument(documentId: string): Promise<void> {
