@@ -178,7 +178,7 @@ INGESTION = Section(
         Setting("RAG_ARCHIVE_MAX_BYTES", (WORKER,), "524288000", "What docx, xlsx and pptx may expand to."),
         Setting("RAG_TEXT_MAX_CHARACTERS", (WORKER,), "20000000"),
         Setting("RAG_ROWS_MAX", (WORKER,), "100000", "Rows of a spreadsheet."),
-        Setting("RAG_EXTRACT_TIMEOUT_SECONDS", (WORKER,), "120"),
+        Setting("RAG_EXTRACT_TIMEOUT_SECONDS", (WORKER,), "120", "For one file, and for each of its scanned pages."),
         Setting("RAG_EXTRACT_MEMORY_MAX_BYTES", (WORKER,), "2147483648"),
         Setting("RAG_EXTRACT_PROCESSES", (WORKER,), "2"),
     ),
