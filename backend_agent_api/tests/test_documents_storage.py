@@ -195,6 +195,48 @@ async def test_an_account_that_is_deleted_leaves_no_file(library: Library, serve
     assert (await other.get(f"/{kept['id']}/file")).content == b"of another"
 
 
+async def test_a_deleted_account_leaves_no_file_where_new_uploads_go_elsewhere(
+    library: Library, server: StorageServer, database: Database
+) -> None:
+    reader = await library.reader()
+    await reader.upload(b"private", "a.txt")
+    elsewhere = _settings(
+        database,
+        server,
+        upload_storage="postgres",
+        upload_sweep_interval_seconds=0.05,
+        upload_sweep_grace_seconds=0,
+    )
+    async with run_api(elsewhere):
+        assert len(server.objects()) == 1
+        await library.database.delete_user(reader.user_id)
+        async with asyncio.timeout(10):
+            while server.objects():  # noqa: ASYNC110 - what a stand-in holds has no event to wait for
+                await asyncio.sleep(0.01)
+
+
+async def test_a_bucket_that_was_never_used_is_not_looked_at(
+    server: StorageServer, postgres_cluster: Cluster, product_template: str
+) -> None:
+    server.reset()
+    server.put(f"uploads/{uuid4()}", b"of another database", created_at=LONG_AGO)
+    postgres_cluster.create_database("test_documents_storage_unused", template=product_template)
+    settings = _settings(
+        Database(postgres_cluster, "test_documents_storage_unused"),
+        server,
+        upload_storage="postgres",
+        upload_sweep_interval_seconds=0.01,
+    )
+    async with run_api(settings) as api:
+        reader = await Library(api, Database(postgres_cluster, "test_documents_storage_unused")).reader()
+        await reader.upload(b"in the database", "a.txt")
+        # Many turns of the process that would look.
+        for _ in range(20):
+            await reader.ids()
+    assert not server.listed.is_set()
+    assert len(server.objects()) == 1
+
+
 async def test_a_sweep_removes_only_what_is_ours_and_old(library: Library, server: StorageServer) -> None:
     recent = datetime.now(UTC) - timedelta(seconds=10)
     foreign = {"uploads/holiday.jpg", "uploads/notes", "pictures/one.png", f"uploads/{uuid4()}.txt"}

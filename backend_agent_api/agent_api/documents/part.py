@@ -25,21 +25,21 @@ def upload_body_limit(settings: Settings) -> BodyLimitOf:
 
 @asynccontextmanager
 async def open_uploads(settings: Settings, database: Database) -> AsyncGenerator[Uploads]:
-    """Uploads in every place that a row may name; the bucket is swept only where new ones go there."""
+    """Uploads in every place that a row may name; the bucket is swept wherever it was ever one of them."""
     async with AsyncExitStack() as stack:
         bucket = await stack.enter_async_context(open_supabase_storage(settings))
-        if settings.upload_storage == "supabase":
 
-            async def sweeping() -> None:
-                await keep_swept(
-                    database,
-                    bucket,
-                    interval_seconds=settings.upload_sweep_interval_seconds,
-                    grace_seconds=settings.upload_sweep_grace_seconds,
-                    share_max=settings.upload_sweep_share_max,
-                )
+        async def sweeping() -> None:
+            await keep_swept(
+                database,
+                bucket,
+                in_use=settings.upload_storage == "supabase",
+                interval_seconds=settings.upload_sweep_interval_seconds,
+                grace_seconds=settings.upload_sweep_grace_seconds,
+                share_max=settings.upload_sweep_share_max,
+            )
 
-            await stack.enter_async_context(running_jobs(upload_sweep=sweeping))
+        await stack.enter_async_context(running_jobs(upload_sweep=sweeping))
         yield Uploads(
             database,
             {"postgres": PostgresStorage(), "supabase": bucket},

@@ -248,6 +248,18 @@ async def delete_document(connection: Connection, *, document_id: str) -> None:
     await connection.execute("delete from public.document_metadata where id = $1", document_id)
 
 
+async def note_bucket(connection: Connection) -> None:
+    """Remember that uploads lay in the bucket: their rows tell it no more when their accounts are deleted."""
+    await connection.execute(
+        "insert into public.app_settings (key, value) values ('uploads_in_bucket', 'true') on conflict (key) do nothing"
+    )
+
+
+async def ever_used_bucket(connection: Connection) -> bool:
+    """Whether any upload of this database ever lay in the bucket."""
+    return await connection.fetchval("select exists (select from public.app_settings where key = 'uploads_in_bucket')")
+
+
 async def unknown_paths(connection: Connection, *, paths: list[str]) -> list[str]:
     """Those that no upload owns."""
     rows = await connection.fetch(

@@ -57,14 +57,24 @@ async def keep_swept(
     database: Database,
     storage: SupabaseStorage,
     *,
+    in_use: bool,
     interval_seconds: float,
     grace_seconds: float,
     share_max: float,
 ) -> None:
-    """Sweep now and then. Several replicas may: it is repeatable."""
+    """Sweep now and then. Several replicas may: it is repeatable.
+
+    Where new uploads go elsewhere (`in_use` is false), as long as older ones lay there: accounts are still deleted.
+    """
     while True:
         try:
-            await sweep(database, storage, grace_seconds=grace_seconds, share_max=share_max)
+            if in_use or await _ever_used(database):
+                await sweep(database, storage, grace_seconds=grace_seconds, share_max=share_max)
         except (StorageUnavailable, DatabaseUnavailable) as error:
             log.warning("uploads_not_swept", exc_info=error)
         await asyncio.sleep(interval_seconds)
+
+
+async def _ever_used(database: Database) -> bool:
+    async with database.statement() as connection:
+        return await queries.ever_used_bucket(connection)
