@@ -30,6 +30,7 @@ async def _every_route(reader: Reader, document_id: str, chunk_id: int) -> dict[
         "read": await reader.get(f"/{document_id}"),
         "content": await reader.get(f"/{document_id}/content"),
         "passage": await reader.get(f"/{document_id}/passages/{chunk_id}"),
+        "passage again": await reader.find_passage(document_id, excerpt="The notice"),
         "file": await reader.get(f"/{document_id}/file"),
         "rename": await reader.patch(document_id, title="Mine"),
         "share": await reader.patch(document_id, is_shared=True),
@@ -45,7 +46,7 @@ async def test_a_private_document_is_not_found_by_anybody_else(library: Library)
     (chunk_id,) = await library.index(document["id"], [{"content": "The notice period is three months.", "start": 0}])
     for other in (await library.reader(), await library.reader(is_admin=True)):
         answers = await _every_route(other, document["id"], chunk_id)
-        assert answers.pop("passage") == (404, "passage_not_found")
+        assert answers.pop("passage") == answers.pop("passage again") == (404, "passage_not_found")
         assert set(answers.values()) == {(404, "document_not_found")}
         assert document["id"] not in await other.ids()
         assert await other.ids(q="secret") == []
@@ -402,31 +403,32 @@ async def test_a_passage_is_found_again_where_the_document_is_indexed_anew(libra
     document = await reader.upload(TEXT, "a.txt")
     text = "".join(f"Sentence\u00a0number {n} of this\n\nlong document says nothing at all. " for n in range(30))
     chunks = _overlapping(text, size=300, overlap=80)
-    ids = await library.index(document["id"], chunks)
+    await library.index(document["id"], chunks)
     await library.execute("delete from public.documents where document_id = $1", document["id"])
     anew = _overlapping("A new first page. " + text, size=size, overlap=40)
     new_ids = await library.index(document["id"], anew)
-    paths = [f"/{document['id']}/passages/{old_id}" for old_id in ids]
-    for path, chunk in zip(paths, chunks, strict=True):
+    for chunk in chunks:
         cited = {"excerpt": excerpt_of(chunk["content"][:150]), "char_start": chunk["start"]}
-        passage = (await reader.get(path, **cited)).json()
+        passage = (await reader.find_passage(document["id"], **cited)).json()
         assert passage["chunk_id"] in new_ids
         assert cited["excerpt"] in " ".join((passage["content"] + passage["after"]).split())
-        assert refusal(await other.get(path, **cited)) == (404, "passage_not_found")
-    assert refusal(await reader.get(paths[0], excerpt="Sentence number 5 of an")) == (404, "passage_not_found")
-    assert refusal(await reader.get(paths[0], excerpt="x" * 1_001)) == (422, "invalid_request")
+        assert refusal(await other.find_passage(document["id"], **cited)) == (404, "passage_not_found")
+    changed = {"excerpt": "Sentence number 5 of an"}
+    assert refusal(await reader.find_passage(document["id"], **changed)) == (404, "passage_not_found")
+    assert refusal(await reader.find_passage("nothing", **changed)) == (404, "passage_not_found")
+    assert refusal(await reader.find_passage(document["id"], excerpt="…")) == (404, "passage_not_found")
+    for wrong in ({}, {"excerpt": ""}, {"excerpt": "x" * 1_001}, {"excerpt": "x", "char_start": -1}):
+        assert refusal(await reader.find_passage(document["id"], **wrong)) == (422, "invalid_request")
 
 
 async def test_a_passage_that_stands_repeatedly_is_found_where_it_was(library: Library) -> None:
     reader = await library.reader()
     document = await reader.upload(TEXT, "a.txt")
     chunks = [{"content": "The same words…", "start": start} for start in (0, 400, 900)]
-    (old, *_) = await library.index(document["id"], chunks)
-    await library.execute("delete from public.documents where document_id = $1", document["id"])
     ids = await library.index(document["id"], chunks)
     for start, expected in ((None, ids[0]), (10, ids[0]), (380, ids[1]), (5_000, ids[2])):
         cited = {"excerpt": "The same words…"} | ({} if start is None else {"char_start": start})
-        passage = (await reader.get(f"/{document['id']}/passages/{old}", **cited)).json()
+        passage = (await reader.find_passage(document["id"], **cited)).json()
         assert passage["chunk_id"] == expected
 
 
@@ -463,6 +465,7 @@ async def test_a_document_of_an_earlier_version_is_reached_by_its_path(library: 
     assert (await admin.get(f"/{sent}")).json()["id"] == document_id
     assert (await admin.get(f"/{sent}/content")).json()["text"] == "Oranges."
     assert (await admin.get(f"/{sent}/passages/{chunk_id}")).json()["content"] == "Oranges."
+    assert (await admin.find_passage(sent, excerpt="Oranges")).json()["chunk_id"] == chunk_id
     assert refusal(await admin.get(f"/{sent}/file")) == (404, "file_not_found")
     assert refusal(await admin.patch(sent, title="Mine")) == (409, "managed_by_source")
     assert (await admin.retry(sent)).json()["id"] == document_id

@@ -72,22 +72,9 @@ def _cut(text: str, page: int) -> TextPage:
     return TextPage(page, pages, _between(text, start=0, page=page, pages=pages))
 
 
-async def get_passage(
-    connection: Connection,
-    *,
-    user_id: UUID,
-    document_id: str,
-    chunk_id: int,
-    excerpt: str | None = None,
-    near: int | None = None,
-) -> PassageRead:
-    """A chunk with its neighbours; where it is gone, the one that holds the excerpt. Raises PassageNotFound."""
+async def get_passage(connection: Connection, *, user_id: UUID, document_id: str, chunk_id: int) -> PassageRead:
+    """A chunk with its neighbours. Raises PassageNotFound."""
     row = await queries.get_passage(connection, user_id=user_id, document_id=document_id, chunk_id=chunk_id)
-    if row is None and excerpt:
-        found = await _find_again(connection, user_id=user_id, document_id=document_id, excerpt=excerpt, near=near)
-        if found is not None:
-            chunk_id = found
-            row = await queries.get_passage(connection, user_id=user_id, document_id=document_id, chunk_id=chunk_id)
     if row is None:
         raise PassageNotFound
     neighbours = await queries.list_neighbours(connection, chunk_id=chunk_id)
@@ -107,19 +94,20 @@ async def get_passage(
     )
 
 
-async def _find_again(
+async def find_passage(
     connection: Connection, *, user_id: UUID, document_id: str, excerpt: str, near: int | None
-) -> int | None:
+) -> PassageRead:
+    """The chunk that holds an excerpt, with its neighbours. Raises PassageNotFound."""
     extent = await queries.get_extent(connection, user_id=user_id, document_id=document_id)
-    if extent is None:
-        return None
-    return await queries.find_excerpt(
-        connection,
-        document_id=document_id,
-        space_id=extent["embedding_space_id"],
-        excerpt=excerpt.removesuffix("…"),
-        near=near,
+    text = excerpt.removesuffix("…")
+    if extent is None or not text:
+        raise PassageNotFound
+    chunk_id = await queries.find_excerpt(
+        connection, document_id=document_id, space_id=extent["embedding_space_id"], excerpt=text, near=near
     )
+    if chunk_id is None:
+        raise PassageNotFound
+    return await get_passage(connection, user_id=user_id, document_id=document_id, chunk_id=chunk_id)
 
 
 def _piece(row: asyncpg.Record) -> Piece:

@@ -24,8 +24,8 @@ from agent_api.documents.errors import (
 from agent_api.documents.receiving import UPLOAD_BODY, read_upload
 from agent_api.documents.schemas import (
     CONTENT_PAGE_MAX,
-    CharStart,
     ChunkId,
+    CitedPassage,
     DocumentContent,
     DocumentId,
     DocumentPage,
@@ -33,7 +33,6 @@ from agent_api.documents.schemas import (
     DocumentStatus,
     DocumentSummary,
     DocumentUpdate,
-    Excerpt,
     PassageRead,
     Scope,
     SearchText,
@@ -228,19 +227,24 @@ async def get_content(
     responses=documented(PassageNotFound, example=PASSAGE_EXAMPLE),
 )
 async def get_passage(
-    document_id: DocumentId,
-    chunk_id: ChunkId,
-    user: CurrentUser,
-    connection: Transaction,
-    excerpt: Excerpt = None,
-    char_start: CharStart = None,
+    document_id: DocumentId, chunk_id: ChunkId, user: CurrentUser, connection: Transaction
 ) -> PassageRead:
-    """Return a passage with the text around it.
+    """Return a passage with the text around it. A document that is indexed anew has passages with other ids."""
+    return await reading.get_passage(connection, user_id=user.id, document_id=document_id, chunk_id=chunk_id)
 
-    A document that is indexed anew has other ids: the passage is then found by its excerpt, under its new `chunk_id`.
-    """
-    return await reading.get_passage(
-        connection, user_id=user.id, document_id=document_id, chunk_id=chunk_id, excerpt=excerpt, near=char_start
+
+# The excerpt is private text, which would stand in logs on its way if the address held it: hence no GET.
+@router.post(
+    "/{document_id:path}/passages",
+    summary="A cited passage, found again",
+    responses=documented(PassageNotFound, example=PASSAGE_EXAMPLE),
+)
+async def find_passage(
+    document_id: DocumentId, cited: CitedPassage, user: CurrentUser, connection: Transaction
+) -> PassageRead:
+    """Return the passage that holds what was cited, where the one that was cited is gone. Nothing is changed."""
+    return await reading.find_passage(
+        connection, user_id=user.id, document_id=document_id, excerpt=cited.excerpt, near=cited.char_start
     )
 
 

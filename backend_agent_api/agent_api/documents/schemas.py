@@ -29,13 +29,6 @@ DocumentId = Annotated[
     ),
 ]
 ChunkId = Annotated[int, Path(ge=1, le=CHUNK_ID_MAX, description="A passage's id: a source's id in an answer.")]
-Excerpt = Annotated[
-    StorableText | None,
-    Query(max_length=EXCERPT_MAX_CHARACTERS, description="The source's: finds the passage where its id is gone."),
-]
-CharStart = Annotated[
-    int | None, Query(ge=0, le=CHAR_START_MAX, description="The source's: decides where the excerpt stands repeatedly.")
-]
 SearchText = Annotated[
     StorableText | None, Query(max_length=200, description="Only documents whose title or file name holds this.")
 ]
@@ -171,6 +164,15 @@ class PassageDocument(DocumentName):
 
     url: str | None
     source: DocumentSource
+
+
+class CitedPassage(BaseModel):
+    """What an answer keeps of a passage it cites."""
+
+    excerpt: Annotated[StorableText, StringConstraints(min_length=1, max_length=EXCERPT_MAX_CHARACTERS)]
+    char_start: Annotated[int, Field(ge=0, le=CHAR_START_MAX)] | None = Field(
+        default=None, description="Where the passage began: decides where the excerpt stands repeatedly."
+    )
 
 
 class PassageRead(BaseModel):

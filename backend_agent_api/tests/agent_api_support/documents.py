@@ -54,6 +54,9 @@ class Reader:
     async def retry(self, document_id: str) -> httpx.Response:
         return await self.client.post(f"{DOCUMENTS}/{document_id}/retry", headers=self.headers)
 
+    async def find_passage(self, document_id: str, **cited: Any) -> httpx.Response:
+        return await self.client.post(f"{DOCUMENTS}/{document_id}/passages", headers=self.headers, json=cited)
+
 
 @dataclass
 class Library:

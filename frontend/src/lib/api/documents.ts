@@ -1,5 +1,6 @@
 import { callApi } from "@/lib/api/client"
 import type { Document, DocumentContent, DocumentPage, DocumentSummary, DocumentUpdate, Passage } from "@/lib/api/types"
+import { ApiError } from "@/lib/errors"
 import { infiniteQueryOptions, queryOptions } from "@tanstack/react-query"
 
 const PAGE_SIZE = 50
@@ -63,12 +64,25 @@ export function contentQuery(documentId: string, page: number) {
   })
 }
 
+/** What an answer keeps of a passage it cites. */
+type Cited = { chunkId: string; charStart: number | null; excerpt: string | null }
+
+async function readPassage(documentId: string, { chunkId, charStart, excerpt }: Cited, signal: AbortSignal): Promise<Passage> {
+  const passages = `${pathOf(documentId)}/passages`
+  try {
+    return await callApi<Passage>(`${passages}/${encodeURIComponent(chunkId)}`, { signal })
+  } catch (error) {
+    // A document that was indexed anew has passages with other ids.
+    if (!(error instanceof ApiError && error.code === "passage_not_found") || !excerpt) throw error
+    return callApi<Passage>(passages, { method: "POST", body: { excerpt, char_start: charStart }, signal })
+  }
+}
+
 /** A passage and what stands around it. 404 when the document does not hold it any more, or may no longer be read. */
-export function passageQuery(documentId: string, { chunkId, charStart, excerpt }: { chunkId: string; charStart: number | null; excerpt: string | null }) {
+export function passageQuery(documentId: string, cited: Cited) {
   return queryOptions({
-    queryKey: ["passages", documentId, chunkId],
-    queryFn: ({ signal }) =>
-      callApi<Passage>(`${pathOf(documentId)}/passages/${encodeURIComponent(chunkId)}`, { query: { excerpt, char_start: charStart }, signal }),
+    queryKey: ["passages", documentId, cited.chunkId],
+    queryFn: ({ signal }) => readPassage(documentId, cited, signal),
     staleTime: PASSAGE_FRESH_MS,
   })
 }

@@ -386,13 +386,31 @@ export interface paths {
         };
         /**
          * A cited passage in its place
-         * @description Return a passage with the text around it.
-         *
-         *     A document that is indexed anew has other ids: the passage is then found by its excerpt, under its new `chunk_id`.
+         * @description Return a passage with the text around it. A document that is indexed anew has passages with other ids.
          */
         get: operations["get_passage_api_documents__document_id__passages__chunk_id__get"];
         put?: never;
         post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/documents/{document_id}/passages": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /**
+         * A cited passage, found again
+         * @description Return the passage that holds what was cited, where the one that was cited is gone. Nothing is changed.
+         */
+        post: operations["find_passage_api_documents__document_id__passages_post"];
         delete?: never;
         options?: never;
         head?: never;
@@ -727,6 +745,19 @@ export interface components {
              * @description Made by the client, once per intention to buy: a repeat gets the same page.
              */
             purchase_id: string;
+        };
+        /**
+         * CitedPassage
+         * @description What an answer keeps of a passage it cites.
+         */
+        CitedPassage: {
+            /** Excerpt */
+            excerpt: string;
+            /**
+             * Char Start
+             * @description Where the passage began: decides where the excerpt stands repeatedly.
+             */
+            char_start?: number | null;
         };
         /**
          * ConversationPage
@@ -4023,12 +4054,7 @@ export interface operations {
     };
     get_passage_api_documents__document_id__passages__chunk_id__get: {
         parameters: {
-            query?: {
-                /** @description The source's: finds the passage where its id is gone. */
-                excerpt?: string | null;
-                /** @description The source's: decides where the excerpt stands repeatedly. */
-                char_start?: number | null;
-            };
+            query?: never;
             header?: never;
             path: {
                 /** @description A document's id, percent-encoded: those of earlier versions are paths. */
@@ -4039,6 +4065,95 @@ export interface operations {
             cookie?: never;
         };
         requestBody?: never;
+        responses: {
+            /** @description Successful Response */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "document": {
+                     *         "id": "5b1f6a0e-93f8-4a52-9f0e-2a8f6c3d7b11",
+                     *         "title": "Rental contract",
+                     *         "source": "upload"
+                     *       },
+                     *       "chunk_id": 812,
+                     *       "page": 4,
+                     *       "heading_path": "Termination",
+                     *       "char_start": 8210,
+                     *       "char_end": 8245,
+                     *       "content": "The notice period is three months.",
+                     *       "before": "Either party may end the contract.",
+                     *       "after": "Notice is given in writing."
+                     *     }
+                     */
+                    "application/json": components["schemas"]["PassageRead"];
+                };
+            };
+            /** @description unauthorized */
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorRead"];
+                };
+            };
+            /** @description passage_not_found */
+            404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorRead"];
+                };
+            };
+            /** @description invalid_request */
+            422: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorRead"];
+                };
+            };
+            /** @description internal_error */
+            500: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorRead"];
+                };
+            };
+            /** @description auth_unavailable, database_unavailable */
+            503: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorRead"];
+                };
+            };
+        };
+    };
+    find_passage_api_documents__document_id__passages_post: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                /** @description A document's id, percent-encoded: those of earlier versions are paths. */
+                document_id: string;
+            };
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["CitedPassage"];
+            };
+        };
         responses: {
             /** @description Successful Response */
             200: {
