@@ -5,9 +5,12 @@ import shutil
 import subprocess
 from collections.abc import AsyncGenerator, Generator
 from pathlib import Path
+from typing import Any
 
 import pytest
 import pytest_asyncio
+from agent_api_support.api import CLOSED_PORT_URL
+from agent_api_support.billing import SECRET_KEY, WEBHOOK_SECRET
 from agent_api_support.chat import Books
 from agent_api_support.model_server import run_model_server
 
@@ -57,8 +60,16 @@ def built_site(tmp_path_factory: pytest.TempPathFactory) -> Path:
 async def proxy(
     deployed_fleet: Fleet, built_site: Path, tmp_path_factory: pytest.TempPathFactory
 ) -> AsyncGenerator[Proxy]:
-    """Caddy in front of two replicas, for tests that leave both running."""
-    async with run_proxy(deployed_fleet, built_site, tmp_path_factory.mktemp("proxy")) as running:
+    """Caddy in front of two replicas, for tests that leave both running.
+
+    They sell: one that does not would refuse an event before it has read it, however large.
+    """
+    selling: dict[str, Any] = {
+        "stripe_secret_key": SECRET_KEY,
+        "stripe_webhook_secret": WEBHOOK_SECRET,
+        "stripe_api_base": CLOSED_PORT_URL,
+    }
+    async with run_proxy(deployed_fleet, built_site, tmp_path_factory.mktemp("proxy"), **selling) as running:
         yield running
 
 

@@ -158,7 +158,8 @@ async def test_what_no_job_brings_to_a_new_space_is_told_apart(database: Databas
                 ('living', 'living', 'local', 'indexed', null), ('former', 'former', 'local', 'indexed', null),
                 ('renamed', 'renamed', 'local', 'pending', null), ('upload', null, 'upload', 'indexed', null),
                 ('of no pipeline', null, 'local', 'indexed', null), ('given up', 'living', 'local', 'failed', now()),
-                ('tried again', 'living', 'local', 'pending', now()), ('emptied', 'former', 'local', 'not_indexed', null)
+                ('tried again', 'living', 'local', 'pending', now()),
+                ('emptied', 'former', 'local', 'not_indexed', null)
             """
         )
         await connection.execute(
