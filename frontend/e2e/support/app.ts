@@ -83,6 +83,15 @@ export async function askAndWait(page: Page, text: string): Promise<void> {
   await ask(page, text)
   await expect(settledAnswers(page)).toHaveCount(before + 1)
   await expect(page).toHaveURL(/\/c\//)
+  // The chat glides to the end of the answer; until it has arrived, what is pressed would slip from under the mouse.
+  await expect.poll(() => settledAnswers(page).last().evaluate(remainingScroll)).toBeLessThan(4)
+}
+
+/** How far the chat around an element is from its end, in CSS pixels. */
+function remainingScroll(element: Element): number {
+  let chat = element.parentElement
+  while (chat && getComputedStyle(chat).overflowY !== "auto") chat = chat.parentElement
+  return chat ? chat.scrollHeight - chat.clientHeight - chat.scrollTop : 0
 }
 
 export async function withDatabase<Result>(work: (client: Client) => Promise<Result>): Promise<Result> {
