@@ -2,6 +2,7 @@
 
 import asyncio
 import os
+import re
 import sys
 import time
 from collections.abc import AsyncGenerator, Callable
@@ -418,10 +419,12 @@ async def test_a_reconciliation_that_has_stopped_is_told_where_something_is_sold
         " values (true, now() - interval '65 minutes', now() - interval '61 minutes', '{\"drift\": 0}')"
     )
     found = await installation.examine()
-    assert "restart" in found.cure_of("warn", "reconciliation", "61 minutes ago: no other follows")
+    assert "restart" in found.cure_of("warn", "reconciliation", "minutes ago: no other follows")
+    assert re.search(r"last run was 6\d minutes ago", found.text), found.text
     assert found.status == 0
     for changes in ({"RECONCILE_INTERVAL_SECONDS": "1200"}, {"STRIPE_SECRET_KEY": None, "STRIPE_WEBHOOK_SECRET": None}):
-        assert "drift 0, 61 minutes ago" in (await installation.examine(**changes)).text
+        quiet = await installation.examine(**changes)
+        assert re.search(r"drift 0, 6\d minutes ago", quiet.text), quiet.text
 
 
 async def test_events_that_wait_are_told_and_are_no_failure(installation: Installation) -> None:
