@@ -8,7 +8,7 @@ from local_stack.postgres.testing import Database
 SLOW_INDEX = """
 create function public.index_slowly() returns trigger language plpgsql as $$
 begin
-    perform pg_sleep(0.02);
+    perform pg_sleep(0.1);
     return new;
 end;
 $$;
@@ -20,7 +20,7 @@ async def test_a_large_document_is_shared_and_taken_back_however_long_its_index_
     database: Database,
 ) -> None:
     chunks = 40
-    settings = make_settings(database.dsn(), database_command_timeout_seconds=0.5)
+    settings = make_settings(database.dsn(), database_command_timeout_seconds=3)
     async with run_api(settings) as api:
         library = Library(api, database)
         admin = await library.reader(is_admin=True)
