@@ -100,6 +100,14 @@ def test_scanned_pages_beyond_a_limit_stay_unread_and_cost_no_others(limits: Ext
 
 
 @needs_ocr
+def test_each_scanned_page_is_told_and_no_other() -> None:
+    told: list[None] = []
+    scan = make_scan("PAGE", pictures=2)
+    extract_file(scan, file_name="a.pdf", mime_type=None, limits=ExtractionLimits(), on_page=lambda: told.append(None))
+    assert len(told) == 2
+
+
+@needs_ocr
 def test_pages_without_a_picture_are_no_scans() -> None:
     found = extract(make_pdf([["words"], [], [], []]), limits=ExtractionLimits(ocr_pages_max=1))
     assert ([page.text for page in found.pages], found.unread_pages) == (["words", "", "", ""], 0)

@@ -13,18 +13,43 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from made_files import make_docx, make_image, make_pdf, make_scan, make_xlsx, make_zip, with_part
+from made_files import make_docx, make_image, make_pdf, make_xlsx, make_zip, with_part
 from PIL import Image
 from rag_support.vision_service import VisionService
 
 from rag_pipeline.extractors.extractor import Extractor, VisionSettings, create_extractor
-from rag_pipeline.extractors.language_data import has_ocr
+from rag_pipeline.extractors.frames import Request
 from rag_pipeline.extractors.limits import ExtractionLimits
 from rag_pipeline.extractors.model import ExtractionError
+from rag_pipeline.extractors.processes import open_pool
 
 MEBIBYTE = 1024 * 1024
-needs_ocr = pytest.mark.skipif(not has_ocr(()), reason="tesseract's language data is not installed")
 LIMITS = ExtractionLimits(file_max_bytes=20 * MEBIBYTE, archive_max_bytes=60 * MEBIBYTE, pages_max=300)
+PAGE_BY_PAGE = """
+import time
+from sys import stdin, stdout
+
+from rag_pipeline.extractors.frames import OK, PAGE_READ, READY, REPLY_FRAME, REQUEST_FRAME
+
+
+def reply(kind, body=b""):
+    stdout.buffer.write(REPLY_FRAME.pack(kind, False, len(body)) + body)
+    stdout.buffer.flush()
+
+
+reply(READY)
+while frame := stdin.buffer.read(REQUEST_FRAME.size):
+    head_length, length = REQUEST_FRAME.unpack(frame)
+    stdin.buffer.read(head_length)
+    if stdin.buffer.read(length) == b"one":
+        reply(PAGE_READ)
+        stdin.buffer.read()
+    for page in range(32):
+        time.sleep(0.1)
+        reply(PAGE_READ)
+    reply(OK, b"read")
+"""
+"""A worker process that reads at a pace of its own, every page or the first alone."""
 
 
 @pytest.fixture(scope="module")
@@ -84,19 +109,19 @@ async def test_a_file_that_takes_too_long_is_given_up_and_its_process_replaced()
         assert idle(patient) != [before]
 
 
-@needs_ocr
-async def test_each_scanned_page_has_the_time_of_a_file() -> None:
-    async with create_extractor(LIMITS, processes=1, timeout_seconds=60) as extractor:
-        await text_of(extractor, make_scan("WARM"))
+async def test_each_page_has_the_time_of_a_file_and_no_more(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    reader = tmp_path / "python"
+    reader.write_text(f"#!/bin/sh\nexec \"{sys.executable}\" -c '{PAGE_BY_PAGE}'\n")
+    reader.chmod(0o700)
+    monkeypatch.setattr(sys, "executable", str(reader))
+    async with open_pool(LIMITS, size=1, timeout_seconds=3, memory_max_bytes=MEBIBYTE) as pool:
         began = time.monotonic()
-        await text_of(extractor, make_scan("ONE"))
-        one_page_seconds = time.monotonic() - began
-        # Shorter than all of it takes, and longer than a single page on a busy machine.
-        extractor._pool._timeout_seconds = 5 * one_page_seconds  # pyright: ignore[reportPrivateUsage] - as above
-        found = await extractor.extract(make_scan("PAGE", pictures=16), file_name="a.pdf", mime_type=None)
-        assert (len(found.pages), found.unread_pages) == (17, 0)
-        extractor._pool._timeout_seconds = one_page_seconds / 10  # pyright: ignore[reportPrivateUsage] - as above
-        assert (await failure_of(extractor, make_scan("PAGE", pictures=16))).code == "timed_out"
+        assert await pool.run(Request("extract", "a.pdf", None), b"all") == b"read"
+        assert time.monotonic() - began > 3
+        pool._timeout_seconds = 0.1  # pyright: ignore[reportPrivateUsage] - what never answers need not be waited for
+        with pytest.raises(ExtractionError) as failure:
+            await pool.run(Request("extract", "a.pdf", None), b"one")
+        assert (failure.value.code, failure.value.is_permanent) == ("timed_out", False)
 
 
 async def test_a_cancelled_reading_leaves_the_pool_usable() -> None:
