@@ -1,7 +1,7 @@
 import type { Page } from "@playwright/test"
 import { readFile } from "node:fs/promises"
 import { expect, signUp, test, withDatabase } from "./support/app"
-import { choose, documentRow, documentRows, dragOver, goToDocuments, makeAdmin, setState, storeDocument, upload, uploadRows } from "./support/documents"
+import { choose, documentRow, documentRows, dragOver, goToDocuments, makeAdmin, setPassageCount, setState, storeDocument, upload, uploadRows } from "./support/documents"
 
 const MIB = 1024 * 1024
 
@@ -213,7 +213,10 @@ test("only operators share, and then everyone can read it until they stop", asyn
   await expect(documentRow(member, title)).toContainText("Shared")
   await expect(member.getByRole("checkbox", { name: "Share with everyone" })).toHaveCount(0)
 
-  // However long its index takes: it says so, and cannot be taken for called off.
+  // However long the index of a large one takes: it says so, and cannot be taken for called off.
+  await expect(documentRow(page, title)).toContainText("Ready", { timeout: 60_000 })
+  await setPassageCount(title, 1_200)
+  await page.reload()
   const held: (() => void)[] = []
   await page.route("**/api/documents/*", async (route) => {
     if (route.request().method() === "PATCH") await new Promise<void>((resolve) => held.push(resolve))

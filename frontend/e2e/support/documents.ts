@@ -63,6 +63,11 @@ export async function setState(email: string, title: string, state: { status: st
   )
 }
 
+/** Lets a document of an account, or a shared one, be as large as one of so many passages. */
+export async function setPassageCount(title: string, passages: number): Promise<void> {
+  await withDatabase((client) => client.query("update public.document_metadata set chunk_count = $2 where title = $1", [title, passages]))
+}
+
 /** Stores a document without a file, already read: one passage a page. */
 export async function storeDocument(email: string, title: string, passages: readonly string[], details: { url?: string } = {}): Promise<string> {
   return withDatabase(async (client) => {

@@ -1,6 +1,6 @@
 import { Button } from "@/components/ui/button"
 import { ConfirmCancel, ConfirmDialog } from "@/components/ui/dialog"
-import { deletionWords } from "@/features/documents/document-words"
+import { deletionWords, sharingWait } from "@/features/documents/document-words"
 import { useDocumentActions } from "@/features/documents/use-document-actions"
 import type { Document } from "@/lib/api/types"
 import type { ReactNode } from "react"
@@ -13,30 +13,34 @@ type QuestionProps = {
   keep: string
   act: ReactNode
   error: Error | null
-  /** Under way, and no longer to be called off. */
-  isBusy: boolean
+  /** Under way and no longer to be called off: how long it takes. */
+  wait?: string | null
   onClose: () => void
 }
 
-function Question({ title, description, keep, act, error, isBusy, onClose }: QuestionProps) {
+function Question({ title, description, keep, act, error, wait = null, onClose }: QuestionProps) {
   return (
     <ConfirmDialog
       isOpen
       onOpenChange={(isOpen) => {
-        if (!isOpen && !isBusy) onClose()
+        if (!isOpen && wait === null) onClose()
       }}
       title={title}
       description={description}
       actions={
         <>
           <ConfirmCancel asChild>
-            <Button disabled={isBusy}>{keep}</Button>
+            <Button disabled={wait !== null}>{keep}</Button>
           </ConfirmCancel>
           {act}
         </>
       }
     >
-      {isBusy ? <p role="status" className="mt-3 text-sm text-ink-soft">A document of thousands of passages takes a few minutes.</p> : null}
+      {wait === null ? null : (
+        <p role="status" className="mt-3 text-sm text-ink-soft">
+          {wait}
+        </p>
+      )}
       {error ? (
         <p role="alert" className="mt-3 text-sm text-danger">
           {error.message}
@@ -54,7 +58,6 @@ export function DeleteDialog({ document, onClose, onDone }: DialogProps) {
       description={`${deletionWords(document)} New answers no longer use it; answers already given stay.`}
       keep="Keep it"
       error={remove.error}
-      isBusy={remove.isPending}
       onClose={onClose}
       act={
         <Button look="danger" disabled={remove.isPending} onClick={() => remove.mutate(document, { onSuccess: onDone })}>
@@ -78,7 +81,7 @@ export function ShareDialog({ document, onClose, onDone }: DialogProps) {
       }
       keep={isShared ? "Keep it private" : "Keep it shared"}
       error={share.error}
-      isBusy={share.isPending}
+      wait={share.isPending ? sharingWait(document) : null}
       onClose={onClose}
       act={
         <Button look="primary" disabled={share.isPending} onClick={() => share.mutate({ document, isShared }, { onSuccess: onDone })}>

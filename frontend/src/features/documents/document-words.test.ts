@@ -1,4 +1,4 @@
-import { adviceFor, count, deletionWords, isPlainText, kindOf, noTextWords } from "@/features/documents/document-words"
+import { adviceFor, count, deletionWords, isPlainText, kindOf, noTextWords, sharingWait } from "@/features/documents/document-words"
 import { expect, test } from "vitest"
 
 const failed = (code: string, source: "upload" | "local" = "upload", isQuarantined = false) => ({
@@ -33,6 +33,11 @@ test("nothing is said of an uploaded file where there is none", () => {
   expect(deletionWords({ title: "Plan", source: "local", is_shared: true })).toBe(
     "Where “Plan” came from is not connected any more. It will be gone from here for everyone.",
   )
+})
+
+test("only sharing a large document takes time", () => {
+  expect([0, 999].map((chunks) => sharingWait({ chunk_count: chunks }))).toEqual([null, null])
+  expect(sharingWait({ chunk_count: 1_000 })).toMatch(/a few minutes/)
 })
 
 test.each([

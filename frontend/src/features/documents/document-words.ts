@@ -53,6 +53,13 @@ export function deletionWords({ title, source, is_shared: isShared }: Pick<Docum
     : `Where “${title}” came from is not connected any more. It will be gone from here${others}.`
 }
 
+const LARGE_CHUNKS = 1_000
+
+/** How long sharing takes, or taking it back; null where it is done at once. */
+export function sharingWait({ chunk_count: chunks }: Pick<Document, "chunk_count">): string | null {
+  return chunks < LARGE_CHUNKS ? null : "A document of thousands of passages takes a few minutes."
+}
+
 const kinds: [pattern: RegExp, words: string][] = [
   [/pdf/, "PDF"],
   [/wordprocessing|msword|opendocument\.text|rtf/, "Text document"],
