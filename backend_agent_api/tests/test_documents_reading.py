@@ -331,6 +331,11 @@ async def test_the_summary_counts_what_the_caller_may_read(library: Library) -> 
     told = "update public.rag_pipeline_state set embedding_error = 'Another model.' where pipeline_id = 'docs'"
     await library.execute(told)
     assert (await admin.get("/summary")).json()["pipelines"][0]["error"] == "Another model."
+    # Neither hides the other.
+    await library.execute(
+        "update public.rag_pipeline_state set error_message = 'No source.' where pipeline_id = 'docs'"
+    )
+    assert (await admin.get("/summary")).json()["pipelines"][0]["error"] == "Another model. No source."
 
 
 def _overlapping(text: str, *, size: int, overlap: int) -> list[dict[str, Any]]:

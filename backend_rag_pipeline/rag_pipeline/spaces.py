@@ -121,6 +121,7 @@ class EmbeddingSpaces:
         if (active is None or active.id != own) and not await self._take_over(pipeline_id):
             return False
         # Also where another replica switched over: it may have died before the old chunks went, or this one added some.
+        await self._tell_missing(pipeline_id, {})
         self._targets = self._targets[:1]
         await self._drop_former()
         return False

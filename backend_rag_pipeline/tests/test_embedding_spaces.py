@@ -1,7 +1,8 @@
 """Another embedding model takes over without a moment in which nothing is found."""
 
 import os
-from contextlib import AsyncExitStack
+from collections.abc import AsyncGenerator
+from contextlib import AsyncExitStack, asynccontextmanager
 from pathlib import Path
 
 from rag_support.world import World
@@ -32,6 +33,29 @@ async def chunks_of(world: World, model: str) -> int:
         """,
         model,
     )
+
+
+async def version_of(world: World) -> str:
+    return await world.value("select index_version from public.document_metadata limit 1")
+
+
+@asynccontextmanager
+async def replica_of(world: World) -> AsyncGenerator[EmbeddingSpaces]:
+    """What a worker of the new model keeps in its memory."""
+    settings = load_settings(
+        _env_file=None,
+        database_url=world.database.dsn(),
+        embedding_base_url=world.embeddings.url,
+        embedding_model_choice="better-model",
+        embedding_retries_max=0,
+    )
+    async with AsyncExitStack() as stack:
+        database = await stack.enter_async_context(open_database(settings))
+
+        async def make_embedder(model: str) -> Embeds:
+            return await stack.enter_async_context(open_embedder(settings, model=model))
+
+        yield EmbeddingSpaces(database, make_embedder, model="better-model", accepts_new_dimensions=False)
 
 
 async def test_a_new_model_serves_once_it_holds_every_document_and_the_old_chunks_go(world: World) -> None:
@@ -215,24 +239,29 @@ async def test_what_a_former_space_still_holds_goes_whoever_switched_over(world:
 async def test_a_replica_leaves_the_former_space_alone_once_another_one_switched_over(world: World) -> None:
     world.write("fruit.md", "Oranges ripen in winter.")
     await world.single()
-    settings = load_settings(
-        _env_file=None,
-        database_url=world.database.dsn(),
-        embedding_base_url=world.embeddings.url,
-        embedding_model_choice="better-model",
-    )
-    async with AsyncExitStack() as stack:
-        database = await stack.enter_async_context(open_database(settings))
-
-        async def make_embedder(model: str) -> Embeds:
-            return await stack.enter_async_context(open_embedder(settings, model=model))
-
-        replica = EmbeddingSpaces(database, make_embedder, model="better-model", accepts_new_dimensions=False)
+    async with replica_of(world) as replica:
         assert [target.is_required for target in await replica.targets()] == [True, False]
         assert (await world.single(EMBEDDING_MODEL_CHOICE="better-model"))[0] == 0
-        version = await world.value("select index_version from public.document_metadata")
-        assert not await replica.keep_up("local", version, "")
+        assert not await replica.keep_up("local", await version_of(world), "")
         assert [target.is_required for target in await replica.targets()] == [True]
+
+
+async def test_a_running_worker_says_no_more_that_it_waits_once_another_one_switched_over(world: World) -> None:
+    world.write("old.md", "Oranges of the former pipeline.")
+    assert (await world.single(RAG_PIPELINE_ID="former"))[0] == 0
+    await world.fetch(
+        "insert into public.rag_pipeline_state (pipeline_id, pipeline_type) values ('new', 'local_files')"
+    )
+    told = "select embedding_error from public.rag_pipeline_state where pipeline_id = 'new'"
+    version = await version_of(world)
+    async with replica_of(world) as replica:
+        assert not await replica.keep_up("new", version, "")
+        assert "1 of former" in await world.value(told)
+        await world.fetch(
+            "select public.activate_embedding_space(id) from public.embedding_space where model = 'better-model'"
+        )
+        assert not await replica.keep_up("new", version, "")
+        assert await world.value(told) is None
 
 
 async def test_other_chunk_sizes_index_everything_again(world: World) -> None:

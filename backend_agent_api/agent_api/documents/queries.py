@@ -102,7 +102,7 @@ async def list_pipelines(connection: Connection) -> list[asyncpg.Record]:
     return await connection.fetch(
         """
         select s.pipeline_id, s.pipeline_type, s.last_run, s.last_check_time,
-            coalesce(s.embedding_error, s.error_message) as error
+            nullif(concat_ws(' ', s.embedding_error, s.error_message), '') as error
         from public.rag_pipeline_state as s
         order by s.pipeline_id
         limit 100
