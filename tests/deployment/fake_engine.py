@@ -8,7 +8,8 @@ from typing import Any
 
 HERE = Path(sys.argv[0]).resolve().parent
 STATE = HERE / "engine.json"
-"""`containers`: id to labels; `fails`: the command that does; `places`: what Caddy knows."""
+"""`containers`: id to labels; `fails`: the commands that do, each once the one before it has, the last for good;
+`becomes`: the states that new containers go through; `places`: what Caddy knows."""
 LABEL = "com.docker.compose."
 
 
@@ -18,13 +19,17 @@ def main(arguments: list[str]) -> int:
         calls.write(" ".join(arguments) + "\n")
     containers: dict[str, dict[str, str]] = state["containers"]
     command, *rest = arguments
-    if command == "compose":
+    is_compose = command == "compose"
+    if is_compose:
         while rest[0] == "-f":
             rest = rest[2:]
         command, *rest = rest
-        status = compose(state, command, rest)
+    fails = state["fails"][:1] == [command]
+    if fails:
+        state["fails"] = state["fails"][1:] or state["fails"]
+    if is_compose:
+        compose(state, command, rest, fails=fails)
     else:
-        status = 0
         for name in [argument for argument in rest if argument in containers]:
             if command == "inspect":
                 print(described(rest[rest.index("--format") + 1], name, containers[name]))
@@ -33,29 +38,37 @@ def main(arguments: list[str]) -> int:
             if command == "stop":
                 containers[name]["state"] = "stopped"
     STATE.write_text(json.dumps(state))
-    return 1 if command == state["fails"] else status
+    return 1 if fails else 0
 
 
-def compose(state: dict[str, Any], command: str, rest: list[str]) -> int:
+def compose(state: dict[str, Any], command: str, rest: list[str], *, fails: bool) -> None:
     containers: dict[str, dict[str, str]] = state["containers"]
-    if command == "ps":
+    if command == "ps" and not fails:
         assert rest == ["--all", "--quiet", "agent-api"]
         print("\n".join(containers))
     if command == "exec":
+        sys.stdin.read()
         assert rest == ["-T", "caddy", "printenv", "AGENT_API_UPSTREAMS"]
         print(state["places"])
     if command == "up" and "--scale" in rest:
-        assert {"--no-deps", "--no-recreate", "--wait"} <= set(rest)
+        # With --wait Compose asks the old ones too how they are.
+        assert {"--no-deps", "--no-recreate"} <= set(rest)
+        assert "--wait" not in rest
         replicas = [labels for labels in containers.values() if labels["oneoff"] == "False"]
         highest = max(int(labels["container-number"]) for labels in replicas)
         for number in range(highest + 1, highest + 1 + int(rest[rest.index("--scale") + 1][10:]) - len(replicas)):
-            containers[f"id-of-{number}"] = {"oneoff": "False", "container-number": str(number), "state": "running"}
-    return 0
+            labels = {"oneoff": "False", "container-number": str(number), "state": "running"}
+            containers[f"id-of-{number}"] = {**labels, "becomes": state["becomes"]}
 
 
 def described(template: str, name: str, labels: dict[str, str]) -> str:
     """What a Go template makes of it."""
     text = template.replace("{{.Id}}", name)
+    if "{{.State." in text:
+        now, _, later = labels["becomes"].partition(", ")
+        labels["becomes"] = later or now
+        status, health = now.split()
+        text = text.replace("{{.State.Status}}", status).replace("{{.State.Health.Status}}", health)
     return re.sub(rf'{{{{index \.Config\.Labels "{re.escape(LABEL)}([\w-]+)"}}}}', lambda label: labels[label[1]], text)
 
 

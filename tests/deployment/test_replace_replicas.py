@@ -29,12 +29,15 @@ class Engine:
 
     folder: Path
 
-    def begin(self, *numbers: int, fails: str = "", places: str = PLACES) -> None:
-        running = {"oneoff": "False", "state": "running"}
+    def begin(
+        self, *numbers: int, fails: str = "", becomes: str = "running starting, running healthy", places: str = PLACES
+    ) -> None:
+        """The old ones are sick, which is no reason against new ones."""
+        running = {"oneoff": "False", "state": "running", "becomes": "running unhealthy"}
         containers = {f"id-of-{number}": {**running, "container-number": str(number)} for number in numbers}
         containers["one-off"] = {"oneoff": "True", "state": "running", "container-number": "1"}
         (self.folder / "engine.json").write_text(
-            json.dumps({"containers": containers, "fails": fails, "places": places})
+            json.dumps({"containers": containers, "fails": fails.split(), "becomes": becomes, "places": places})
         )
 
     def run(self, commands: str) -> subprocess.CompletedProcess[str]:
@@ -91,6 +94,40 @@ def test_the_old_replicas_serve_on_where_something_fails(fails: str, engine: Eng
     assert engine.running == {"1": "running", "2": "running", "one-off": "running"}
     assert not any("rag-pipeline" in call for call in engine.calls)
     assert ("the old ones serve on" in ended.stderr) is (fails == "up")
+
+
+@pytest.mark.parametrize(
+    "becomes",
+    [
+        "running starting, running unhealthy",
+        "exited starting",
+        # It has ended, and Docker's policy begins it again.
+        "running starting, restarting starting",
+        "running starting",
+    ],
+)
+def test_new_replicas_that_do_not_become_healthy_go_again(becomes: str, engine: Engine) -> None:
+    engine.begin(1, 2, becomes=becomes)
+    # Only what is still starting is waited for.
+    seconds_max = 1 if becomes == "running starting" else RUN_SECONDS_MAX
+    ended = engine.run(f"WAIT_SECONDS_MAX={seconds_max} sh scripts/replace-replicas.sh")
+    assert (ended.returncode, "are gone; the old ones serve on" in ended.stderr) == (1, True)
+    assert engine.running == {"1": "running", "2": "running", "one-off": "running"}
+
+
+@pytest.mark.parametrize("fails", ["up ps", "up stop"])
+def test_new_replicas_are_called_gone_only_where_they_are(fails: str, engine: Engine) -> None:
+    engine.begin(1, 2, fails=fails)
+    ended = engine.run("sh scripts/replace-replicas.sh")
+    assert (ended.returncode, "are gone" in ended.stderr) == (1, False)
+    assert "did not become healthy" in ended.stderr
+    assert "3" in engine.running
+
+
+def test_what_follows_in_a_list_of_commands_is_not_read(engine: Engine) -> None:
+    engine.begin(1)
+    ended = engine.run("echo 'the next command' | { sh scripts/replace-replicas.sh && cat; }")
+    assert ended.stdout == "the next command\n", ended.stderr
 
 
 def test_a_replica_that_caddy_would_not_find_is_not_begun(engine: Engine) -> None:
