@@ -3,31 +3,34 @@
 from __future__ import annotations
 
 import shlex
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from urllib.parse import urlsplit
 
 from deployer.docker import REPOSITORY, Docker
 from deployer.machine_checks import resolves
 from deployer.settings_checks import FROM_CONTAINERS, is_loopback
-from deployer.target import DEFAULT_PROJECT, Target, env_file
+from deployer.target import DEFAULT_PROJECT, OWN_SERVICES, Target, env_file
 
 HOST = "host.docker.internal"
+SERVICES = (*OWN_SERVICES, "caddy", "database", "auth")
+"""All of the compose files. A machine whose DNS happens to know such a name means another one."""
 PUBLIC = ("AGENT_API_HOSTNAME", "FRONTEND_HOSTNAME", "LETSENCRYPT_EMAIL")
 LABELS = '{{.Label "com.docker.compose.project"}} {{.Label "com.docker.compose.project.working_dir"}}'
 
 
-def names_of_containers(variables: Mapping[str, str]) -> list[str]:
-    """Hosts of addresses that lead nowhere from this machine: this machine as containers call it, and services."""
+def names_of_containers(variables: Mapping[str, str], is_known: Callable[[str], bool] = resolves) -> list[str]:
+    """Hosts of addresses that only containers understand: services, and what else this machine does not know."""
     hosts = {_host_and_origin(variables.get(name, ""))[0] for name in FROM_CONTAINERS}
-    return sorted(host for host in hosts if host and (host == HOST or "." not in host) and not resolves(host))
+    named = {host for host in hosts if host == HOST or (host and "." not in host)}
+    return sorted(host for host in named if host in SERVICES or not is_known(host))
 
 
 def examine_in_container(hosts: list[str], variables: Mapping[str, str], *, is_rehearsal: bool) -> int | None:
     """The doctor's status from within; None where there is no Docker to ask, after saying what to run."""
     docker = Docker(is_rehearsal)
     command = _command(docker, variables)
-    where = f".env names {', '.join(hosts)}, which this machine does not know but containers do"
+    where = f".env names {', '.join(hosts)}, which only containers know"
     if not is_rehearsal and docker.ask("version", "--format", "{{.Server.Version}}") is None:
         print(f"{where}, and Docker does not answer here. Where it does:\n  docker {shlex.join(command)}", flush=True)
         return None

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import pytest
 
+from deployer.examination import SERVICES, names_of_containers
 from local_stack.paths import REPOSITORY
+from tests.deployment.compose import BASE, CADDY, merged
 from tests.deployment.deploying import Operator
 
 BOTH = ["-f", "docker-compose.yml", "-f", "docker-compose.caddy.yml"]
@@ -28,17 +30,28 @@ def examination(operator: Operator, *files: str, api: str, site: str, project: s
         ("DATABASE_URL", "postgresql://postgres:pa55-s3cret@db:5432/postgres", "db"),
     ],
 )
-@pytest.mark.parametrize(("ended", "status"), [(0, 0), (1, 1), (125, 2)])
-def test_names_that_only_containers_know_are_looked_at_from_one(
-    operator: Operator, name: str, address: str, host: str, ended: int, status: int
+def test_names_of_containers_are_those_of_services_and_what_the_machine_does_not_know(
+    name: str, address: str, host: str
 ) -> None:
+    variables = {"SUPABASE_URL": "https://project.example.com", name: address}
+    assert names_of_containers(variables, lambda _: False) == [host]
+    # Docker Desktop tells the machine, too, what containers call it; a search domain may know any name.
+    assert names_of_containers(variables, lambda _: True) == ([host] if host == "database" else [])
+
+
+def test_every_service_is_told_from_a_machine() -> None:
+    assert set(SERVICES) == merged(BASE, CADDY)["services"].keys()
+
+
+@pytest.mark.parametrize(("ended", "status"), [(0, 0), (1, 1), (125, 2)])
+def test_names_that_only_containers_know_are_looked_at_from_one(operator: Operator, ended: int, status: int) -> None:
     public = {"AGENT_API_HOSTNAME": "agent.localhost", "FRONTEND_HOSTNAME": "chat.localhost"}
-    operator.variables |= {name: address, **public}
+    operator.variables |= {"DATABASE_URL": OWN_DATABASE, **public}
     operator.answers |= {"run": ended, "neighbours": ""}
     done = operator.run("--type", "doctor")
     assert done.status == status, done.output
     assert done.changes == [examination(operator, *BOTH, api="https://agent.localhost", site="https://chat.localhost")]
-    assert f".env names {host}, which this machine does not know" in done.output
+    assert ".env names database, which only containers know" in done.output
     assert "FAIL" not in done.output
 
 
@@ -46,7 +59,7 @@ def test_without_names_of_its_own_the_site_and_the_api_are_asked_as_services(ope
     for name in ("AGENT_API_HOSTNAME", "FRONTEND_HOSTNAME", "LETSENCRYPT_EMAIL"):
         del operator.variables[name]
     base = BOTH[:2]
-    operator.variables |= {"LLM_BASE_URL": OLLAMA, "FRONTEND_URL": "http://localhost:8082"}
+    operator.variables |= {"DATABASE_URL": OWN_DATABASE, "FRONTEND_URL": "http://localhost:8082"}
     operator.answers["neighbours"] = f"another /srv/another\nlocalai {REPOSITORY}"
     inside = {"api": "http://agent-api:8001", "site": "http://frontend:8082", "project": "localai"}
     assert operator.run("--type", "doctor").changes == [examination(operator, *base, **inside)]
