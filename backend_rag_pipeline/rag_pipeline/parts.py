@@ -76,6 +76,7 @@ async def open_parts(settings: Settings, board: Board) -> AsyncGenerator[Parts]:
             make_embedder,
             model=settings.embedding_model_choice,
             accepts_new_dimensions=settings.embedding_accept_new_dimensions,
+            attempts_max=settings.rag_attempts_max,
         )
         uploads: dict[str, UploadStore] = {
             "postgres": PostgresUploads(database),

@@ -7,6 +7,7 @@ stored texts of documents that no worker will read again; then it becomes the ac
 
 import asyncio
 import contextlib
+from collections import Counter
 from collections.abc import Mapping
 
 import structlog
@@ -29,12 +30,20 @@ class EmbeddingSpaces:
     """Found when first needed: a model that is away must not keep the worker from starting."""
 
     def __init__(
-        self, database: Database, make_embedder: MakesEmbedder, *, model: str, accepts_new_dimensions: bool
+        self,
+        database: Database,
+        make_embedder: MakesEmbedder,
+        *,
+        model: str,
+        accepts_new_dimensions: bool,
+        attempts_max: int,
     ) -> None:
         self._database = database
         self._make_embedder = make_embedder
         self._model = model
         self._accepts_new_dimensions = accepts_new_dimensions
+        self._attempts_max = attempts_max
+        self._vain: Counter[str] = Counter()
         self._refusal: str | None = None
         self._waits: str | None = None
         self._targets: tuple[Target, ...] = ()
@@ -144,21 +153,31 @@ class EmbeddingSpaces:
         return True
 
     async def _embed_left(self, own: Target) -> None:
-        """Bring the stored texts of documents that no worker will read again; their state stays as it is."""
-        after = ""
+        """Bring the stored texts of documents that no worker will read again; their state stays as it is.
+
+        Raises EmbeddingUnavailable, once all were tried, where one of them may pass later.
+        """
+        after, passing = "", None
         while True:
             async with self._database.transaction() as connection:
                 left = await queries.list_left(connection, own.space_id, after=after, limit=LEFT_LIMIT)
             for document_id, run in left:
                 try:
                     await embed_stored_chunks(self._database, document_id, run=run, target=own)
-                except (EmbeddingUnavailable, EmbeddingRefused):
+                except (EmbeddingUnavailable, EmbeddingRefused) as error:
                     if not await self.is_answering():
                         raise
-                    log.warning("document_left_in_former_space", document_id=document_id)
+                    self._vain[document_id] += 1
+                    if isinstance(error, EmbeddingUnavailable) and self._vain[document_id] < self._attempts_max:
+                        log.warning("stored_text_not_embedded_yet", document_id=document_id, reason=str(error))
+                        passing = error
+                    else:
+                        log.warning("document_left_in_former_space", document_id=document_id)
             if len(left) < LEFT_LIMIT:
-                return
+                break
             after = left[-1][0]
+        if passing is not None:
+            raise passing
 
     async def _tell_missing(self, pipeline_id: str, missing: Mapping[str | None, int]) -> None:
         """Documents of other pipelines cannot be hastened from here: an operator has to know."""

@@ -5,10 +5,11 @@ from collections.abc import AsyncGenerator
 from contextlib import AsyncExitStack, asynccontextmanager
 from pathlib import Path
 
+import pytest
 from rag_support.world import World
 
 from rag_pipeline.database import open_database
-from rag_pipeline.embeddings import open_embedder
+from rag_pipeline.embeddings import EmbeddingUnavailable, open_embedder
 from rag_pipeline.settings import load_settings
 from rag_pipeline.spaces import EmbeddingSpaces
 from rag_pipeline.targets import Embeds
@@ -55,7 +56,19 @@ async def replica_of(world: World) -> AsyncGenerator[EmbeddingSpaces]:
         async def make_embedder(model: str) -> Embeds:
             return await stack.enter_async_context(open_embedder(settings, model=model))
 
-        yield EmbeddingSpaces(database, make_embedder, model="better-model", accepts_new_dimensions=False)
+        yield EmbeddingSpaces(
+            database, make_embedder, model="better-model", accepts_new_dimensions=False, attempts_max=2
+        )
+
+
+async def give_up(world: World, *names: str) -> None:
+    """Index them, and then have them given up: their texts stay."""
+    for name in names:
+        world.write(name, f"Oranges of {name}.")
+    assert (await world.single())[0] == 0
+    for name in names:
+        world.write(name, b"%PDF-1.7 and no more", written_at=1_700_000_000)
+    assert (await world.single())[0] == 1
 
 
 async def test_a_new_model_serves_once_it_holds_every_document_and_the_old_chunks_go(world: World) -> None:
@@ -116,18 +129,40 @@ async def test_a_document_that_was_given_up_keeps_its_text_under_the_new_model(w
 
 
 async def test_a_text_that_the_new_model_does_not_take_stays_behind_alone(world: World) -> None:
-    for name in ("a.md", "b.md"):
-        world.write(name, f"Oranges of {name}.")
-    assert (await world.single())[0] == 0
-    for name in ("a.md", "b.md"):
-        world.write(name, b"%PDF-1.7 and no more", written_at=1_700_000_000)
-    assert (await world.single())[0] == 1
+    await give_up(world, "a.md", "b.md")
     world.embeddings.refused_word = "a.md"
     _, _, log = await world.single(EMBEDDING_MODEL_CHOICE="better-model")
     assert "document_left_in_former_space" in log
     assert await spaces(world) == {"test-model": False, "better-model": True}
     assert [row["content"] for row in await world.fetch(FOUND, "oranges", "text")] == ["Oranges of b.md."]
     assert await chunks_of(world, "test-model") == 1
+
+
+async def test_a_fault_that_passes_takes_no_stored_text_out_of_search(world: World) -> None:
+    await give_up(world, "a.md", "b.md")
+    version = await version_of(world)
+    world.embeddings.failing_text = "a.md"
+    async with replica_of(world) as replica:
+        with pytest.raises(EmbeddingUnavailable):
+            await replica.keep_up("local", version, "")
+        assert await spaces(world) == {"test-model": True, "better-model": False}
+        assert await chunks_of(world, "better-model") == 1
+        world.embeddings.failing_text = None
+        assert not await replica.keep_up("local", version, "")
+    assert await spaces(world) == {"test-model": False, "better-model": True}
+    assert (await chunks_of(world, "test-model"), await chunks_of(world, "better-model")) == (0, 2)
+
+
+async def test_a_stored_text_that_always_fails_holds_a_new_model_up_for_so_many_attempts(world: World) -> None:
+    await give_up(world, "a.md", "b.md")
+    version = await version_of(world)
+    world.embeddings.failing_text = "a.md"
+    async with replica_of(world) as replica:
+        with pytest.raises(EmbeddingUnavailable):
+            await replica.keep_up("local", version, "")
+        assert not await replica.keep_up("local", version, "")
+    assert await spaces(world) == {"test-model": False, "better-model": True}
+    assert (await chunks_of(world, "test-model"), await chunks_of(world, "better-model")) == (1, 1)
 
 
 async def test_a_pipeline_that_has_ended_does_not_hold_a_new_model_up_for_ever(world: World, tmp_path: Path) -> None:
