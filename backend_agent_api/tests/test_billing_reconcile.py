@@ -55,7 +55,7 @@ async def reconcile(shop: Shop, days: int | None = None) -> Report:
 async def reconcile_when_due(shop: Shop) -> Report:
     """The run that the service makes by itself, once its interval has passed."""
     async with shop.database.connect() as connection:
-        await connection.execute("update public.reconciliation_runs set started_at = started_at - interval '1 hour'")
+        await connection.execute("update public.reconciliation_runs set started_at = started_at - interval '4 hours'")
     report = await billing_of(shop).reconciler.reconcile_if_due()
     assert report is not None
     return report
@@ -322,6 +322,18 @@ async def test_it_runs_by_itself(database: Database, tmp_path: Path) -> None:
                     if line == 'data: {"tokens": 100}':
                         break
         assert (await shop.purchase(user_id, purchase_id))["status"] == "paid"
+
+
+async def test_it_runs_soon_after_a_start_and_not_again_after_the_next(database: Database, tmp_path: Path) -> None:
+    """Whoever stops for an hour, or restarts more often than the interval, is not left without a run."""
+    async with run_sandbox(tmp_path) as sandbox, database.connect() as connection:
+        has_run = "select exists (select from public.reconciliation_runs where report is not null)"
+        async with run_shop(database, sandbox, reconcile_interval_seconds=100):
+            async with asyncio.timeout(20):
+                while not await connection.fetchval(has_run):  # noqa: ASYNC110 - another session's row has no event
+                    await asyncio.sleep(0.05)
+        async with run_shop(database, sandbox, reconcile_interval_seconds=100) as shop:
+            assert await billing_of(shop).reconciler.reconcile_if_due() is None
 
 
 async def test_a_run_that_breaks_is_told_and_the_next_one_begins_where_it_did(mine: Shop) -> None:

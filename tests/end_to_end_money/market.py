@@ -35,7 +35,7 @@ class Market:
             "stripe_api_base": self.sandbox.url,
             "reconcile_grace_seconds": 0,
             "reconcile_recheck_seconds": 0,
-            "reconcile_interval_seconds": 3600,
+            "reconcile_interval_seconds": 86_400,
             **changes,
         }
         async with self.fleet.api(**settings) as running:

@@ -58,7 +58,7 @@ async def open_billing(
 async def running_billing(
     settings: Settings, database: Database, balance_changed: Callable[[UUID], None]
 ) -> AsyncGenerator[Billing | None]:
-    """The same, with reconciliation every RECONCILE_INTERVAL_SECONDS."""
+    """The same, with reconciliation every RECONCILE_INTERVAL_SECONDS, and soon after the start where one is due."""
     async with open_billing(settings, database, balance_changed) as billing:
         if billing is None:
             yield None

@@ -32,6 +32,8 @@ from agent_api.settings import Settings
 log = structlog.stdlib.get_logger(__name__)
 
 FULL_EVERY = timedelta(hours=24)
+FIRST_AFTER, NEXT_AFTER = (0.01, 0.03), (0.9, 1.1)
+"""Of the interval: when a process looks whether a run is due."""
 
 
 class Reconciler:
@@ -53,12 +55,16 @@ class Reconciler:
         self._settings = settings
         self._balance_changed = balance_changed
         self._tasks: set[asyncio.Task[None]] = set()
+        # A process that ran for less than an interval would never come to it, were the first as late as the others.
+        self._next_after = FIRST_AFTER
 
     async def keep_reconciling(self) -> None:
         """Run whenever one is due, until cancelled."""
         while True:
             # Replicas must not ask for the lease in step: no secret hangs on this random number.
-            await asyncio.sleep(self._settings.reconcile_interval_seconds * random.uniform(0.9, 1.1))  # noqa: S311
+            share = random.uniform(*self._next_after)  # noqa: S311
+            self._next_after = NEXT_AFTER
+            await asyncio.sleep(self._settings.reconcile_interval_seconds * share)
             try:
                 await self.reconcile_if_due()
             except LeaseLost:

@@ -37,6 +37,8 @@ def billing_settings(database_url: str, *, api_base: str = CLOSED_PORT_URL, **ch
         "stripe_api_base": api_base,
         "reconcile_grace_seconds": 0,
         "reconcile_recheck_seconds": 0,
+        # Runs are made by the tests: none comes by itself within minutes of the start.
+        "reconcile_interval_seconds": 14_400,
         **changes,
     }
     return make_settings(database_url, **values)
