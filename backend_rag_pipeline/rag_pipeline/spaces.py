@@ -15,6 +15,7 @@ import structlog
 from rag_pipeline import queries
 from rag_pipeline.database import Database
 from rag_pipeline.embeddings import EmbeddingRefused, EmbeddingUnavailable
+from rag_pipeline.leases import Lease
 from rag_pipeline.refusals import other_dimension, read_refusal, waits_for_others, write_refusal
 from rag_pipeline.stored_chunks import embed_stored_chunks
 from rag_pipeline.targets import Embeds, MakesEmbedder, Target
@@ -24,6 +25,7 @@ log = structlog.stdlib.get_logger(__name__)
 ENQUEUE_LIMIT = 1000
 DELETE_LIMIT = 5000
 LEFT_LIMIT = 100
+LEFT_LEASE_SECONDS = 30
 
 
 class EmbeddingSpaces:
@@ -44,6 +46,8 @@ class EmbeddingSpaces:
         self._accepts_new_dimensions = accepts_new_dimensions
         self._attempts_max = attempts_max
         self._vain: Counter[str] = Counter()
+        self._left_lease = Lease(database, name="rag-embed-left", seconds=LEFT_LEASE_SECONDS)
+        self._missing = 0
         self._refusal: str | None = None
         self._waits: str | None = None
         self._targets: tuple[Target, ...] = ()
@@ -143,13 +147,27 @@ class EmbeddingSpaces:
         await self._tell_missing(pipeline_id, missing)
         if missing:
             return False
-        await self._embed_left(own)
+        if not await self._embed_left_alone(own):
+            return False
         async with self._database.transaction() as connection:
             # That may have taken hours.
             if await queries.count_missing(connection, own.space_id):
                 return False
             await queries.activate_space(connection, own.space_id)
         log.info("embedding_space_activated", model=self._model)
+        return True
+
+    async def _embed_left_alone(self, own: Target) -> bool:
+        """As `_embed_left`, one replica at a time: texts cost once. False: another one is at it."""
+        if not await self._left_lease.try_to_take():
+            return False
+        keeper = asyncio.create_task(self._left_lease.keep())
+        try:
+            await self._embed_left(own)
+        finally:
+            keeper.cancel()
+            await asyncio.gather(keeper, return_exceptions=True)
+            await self._left_lease.release()
         return True
 
     async def _embed_left(self, own: Target) -> None:
@@ -180,7 +198,11 @@ class EmbeddingSpaces:
             raise passing
 
     async def _tell_missing(self, pipeline_id: str, missing: Mapping[str | None, int]) -> None:
-        """Documents of other pipelines cannot be hastened from here: an operator has to know."""
+        """Documents of other pipelines cannot be hastened from here: an operator has to know. The log counts all."""
+        count = sum(missing.values())
+        if count and count != self._missing:
+            log.info("new_embedding_model_lacks_documents", model=self._model, documents=count)
+        self._missing = count
         others = {other: count for other, count in missing.items() if other is not None and other != pipeline_id}
         waits = waits_for_others(self._model, others) if others else None
         if waits is not None and waits != self._waits:

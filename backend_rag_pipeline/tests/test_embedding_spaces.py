@@ -1,5 +1,6 @@
 """Another embedding model takes over without a moment in which nothing is found."""
 
+import asyncio
 import os
 from collections.abc import AsyncGenerator
 from contextlib import AsyncExitStack, asynccontextmanager
@@ -7,6 +8,7 @@ from pathlib import Path
 
 import pytest
 from rag_support.world import World
+from structlog.testing import capture_logs
 
 from rag_pipeline.database import open_database
 from rag_pipeline.embeddings import EmbeddingUnavailable, open_embedder
@@ -151,6 +153,41 @@ async def test_a_fault_that_passes_takes_no_stored_text_out_of_search(world: Wor
         assert not await replica.keep_up("local", version, "")
     assert await spaces(world) == {"test-model": False, "better-model": True}
     assert (await chunks_of(world, "test-model"), await chunks_of(world, "better-model")) == (0, 2)
+
+
+async def test_stored_texts_are_embedded_by_one_replica(world: World) -> None:
+    await give_up(world, "a.md", "b.md")
+    version = await version_of(world)
+    async with replica_of(world) as first, replica_of(world) as second:
+        for replica in (first, second):
+            await replica.targets()
+        world.embeddings.forget()
+        world.embeddings.first_call.clear()
+        world.embeddings.hold()
+        embedding = asyncio.create_task(first.keep_up("local", version, ""))
+        try:
+            assert await asyncio.to_thread(world.embeddings.first_call.wait, 20)
+            async with asyncio.timeout(20):
+                assert not await second.keep_up("local", version, "")
+            assert await spaces(world) == {"test-model": True, "better-model": False}
+        finally:
+            world.embeddings.released.set()
+            await embedding
+    assert len(world.embeddings.documents()) == 2
+    assert await spaces(world) == {"test-model": False, "better-model": True}
+
+
+async def test_the_log_counts_what_a_new_model_still_lacks(world: World) -> None:
+    world.write("fruit.md", "Oranges ripen in winter.")
+    assert (await world.single())[0] == 0
+    version = await version_of(world)
+    async with replica_of(world) as replica:
+        assert await replica.keep_up("local", version, "")
+        with capture_logs() as logged:
+            for _ in range(2):  # Told once.
+                assert not await replica.keep_up("local", version, "")
+    lacks = [entry["documents"] for entry in logged if entry["event"] == "new_embedding_model_lacks_documents"]
+    assert lacks == [1]
 
 
 async def test_a_stored_text_that_always_fails_holds_a_new_model_up_for_so_many_attempts(world: World) -> None:
