@@ -75,9 +75,12 @@ def _own_database(variables: Variables, *, is_public: bool) -> Iterator[Problem]
             cure = "make one of letters and digits: openssl rand -hex 24; a database that has started once must be told"
             detail = "POSTGRES_PASSWORD holds what an address cannot hold as it is"
             yield Problem(".env", detail, f"{cure}: docs/operations.md, Rotating secrets")
-        if wrong := _not_as_in_container(variables.get("DATABASE_URL", ""), password):
-            detail = f"DATABASE_URL does not lead into the database of COMPOSE_PROFILES=database: {', '.join(wrong)}"
-            yield Problem(".env", detail, "write postgresql://postgres:<POSTGRES_PASSWORD>@database:5432/postgres")
+        address = "write postgresql://postgres:<POSTGRES_PASSWORD>@database:5432/postgres"
+        # The second is what is upgraded and backed up wherever it is set.
+        for name, cure in (("DATABASE_URL", address), ("DATABASE_SESSION_URL", "remove the line: no pooler is there")):
+            if wrong := _not_as_in_container(variables.get(name, ""), password):
+                detail = f"{name} does not lead into the database of COMPOSE_PROFILES=database: {', '.join(wrong)}"
+                yield Problem(".env", detail, cure)
 
 
 def _not_as_in_container(url: str, password: str) -> list[str]:

@@ -15,6 +15,7 @@ file=${1:-}
 [ ! -e "$file" ] || fail "$file is there already"
 read_address
 [ -n "$(ask "select to_regclass('public.user_profiles')")" ] || fail 'the database holds no tables of the product'
+reached=$(database_reached)
 
 partial=$file.partial
 trap 'rm -f "$partial"' EXIT
@@ -27,4 +28,4 @@ pg_dump --format=custom --no-password --lock-wait-timeout=60s --file="$partial" 
     --dbname="$address"
 pg_restore --list "$partial" >/dev/null
 mv "$partial" "$file"
-echo "backup: wrote $file ($(wc -c <"$file" | tr -d ' ') bytes)"
+echo "backup: wrote $file ($(wc -c <"$file" | tr -d ' ') bytes): $reached"

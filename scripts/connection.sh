@@ -51,6 +51,11 @@ decode() {
     }'
 }
 
+# Which database the programs reach, without who asks.
+database_reached() {
+    printf '%s\n' '\echo database :DBNAME at :HOST' | psql -X -q -w -v ON_ERROR_STOP=1 "$address"
+}
+
 ask() {
     psql -X -q -A -t -w -v ON_ERROR_STOP=1 -c "$1" "$address"
 }

@@ -95,4 +95,5 @@ sh "$here/../sql/migrate.sh" --reapply
 ask 'set client_min_messages = error; analyze'
 faults=$(ask 'select count(*) from public.audit_ledger()')
 [ "$faults" = 0 ] || fail "audit_ledger() finds $faults faults in the books"
-echo "restore: $(ask 'select count(*) from public.user_profiles') people, and the books agree"
+reached=$(database_reached)
+echo "restore: $(ask 'select count(*) from public.user_profiles') people, and the books agree: $reached"

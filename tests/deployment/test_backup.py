@@ -121,7 +121,8 @@ async def test_a_restored_database_is_the_one_that_was_backed_up(
     before = await contents(database)
     restored = await run("restore.sh", empty_database, file, **variables)
     assert restored.status == 0, restored.output
-    assert restored.output.splitlines()[-1] == "restore: 2 people, and the books agree"
+    last = f"restore: 2 people, and the books agree: database {empty_database.name} at 127.0.0.1"
+    assert restored.output.splitlines()[-1] == last
     after = await contents(empty_database)
     assert after == before
     assert {name for name, (count, _) in before.items() if count} >= {"auth.users", "documents", "token_grants"}
@@ -196,7 +197,7 @@ async def test_pgvector_may_live_elsewhere_than_where_the_backup_was_made(
 async def test_a_pooler_in_transaction_mode_is_passed_by(
     database: Database, empty_database: Database, tmp_path: Path
 ) -> None:
-    """As the upgrade's container gets both addresses."""
+    """As the upgrade's container gets both addresses. Which one was meant stands at the end."""
 
     def settings(target: Database) -> dict[str, str]:
         pooler = {"DATABASE_URL": "postgresql://a:b@127.0.0.1:6543/none", "DATABASE_SESSION_URL": target.dsn()}
@@ -207,6 +208,9 @@ async def test_a_pooler_in_transaction_mode_is_passed_by(
     assert saved.status == 0, saved.output
     restored = await run("restore.sh", empty_database, tmp_path / "one.dump", **settings(empty_database))
     assert restored.status == 0, restored.output
+    for ended, used in ((saved, database), (restored, empty_database)):
+        assert ended.output.splitlines()[-1].endswith(f": database {used.name} at 127.0.0.1")
+        assert used.cluster.credentials.passwords["postgres"] not in ended.output
     assert await contents(empty_database) == await contents(database)
 
 

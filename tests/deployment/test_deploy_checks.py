@@ -118,6 +118,17 @@ def test_an_address_of_another_database_than_the_own_one_is_named(operator: Oper
     assert "@database:5432/postgres" in ended.cure_of("FAIL", ".env", detail)
 
 
+def test_a_session_address_left_from_another_database_is_named(operator: Operator) -> None:
+    operator.variables |= {**OWN_DATABASE, "AUTH_MAILER_AUTOCONFIRM": "true"}
+    operator.variables["DATABASE_SESSION_URL"] = OWN_DATABASE["DATABASE_URL"]
+    assert operator.run("--type", "cloud").status == 0
+    operator.variables["DATABASE_SESSION_URL"] = "postgresql://postgres:pa55-s3cret@db.example.com:5432/postgres"
+    ended = operator.run("--type", "cloud")
+    assert (ended.status, ended.changes) == (2, [])
+    detail = "DATABASE_SESSION_URL does not lead into the database of COMPOSE_PROFILES=database: another host"
+    assert "remove the line" in ended.cure_of("FAIL", ".env", detail)
+
+
 def test_somebody_must_be_able_to_confirm_an_address(operator: Operator) -> None:
     operator.variables |= OWN_DATABASE
     ended = operator.run("--type", "cloud")
