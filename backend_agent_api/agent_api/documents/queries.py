@@ -13,6 +13,8 @@ UPLOADS_LOCK_CLASS = 4_001
 OWNER_SECONDS = 15.0
 OWNER_SECONDS_PER_CHUNK = 0.1
 """An index that does not fit into memory makes a chunk this slow to change."""
+OWNER_SECONDS_MAX = 300.0
+"""Less than a proxy waits for a reply (330 s): what nobody hears of is not to happen."""
 
 
 async def is_admin(connection: Connection, *, user_id: UUID) -> bool | None:
@@ -220,13 +222,16 @@ async def rename(connection: Connection, *, document_id: str, title: str) -> Non
 async def set_owner(connection: Connection, *, document_id: str, owner_id: UUID | None, chunk_count: int) -> None:
     """Whose it is; null: everyone's. A trigger carries it to the chunks, which search filters without a join.
 
-    Each of these goes through their indexes again, so that a large document has more time than another statement.
+    Each of these goes through their indexes again, so that a large document has more time than another statement: the
+    server's own limit, two minutes at Supabase, would cut it off as well.
     """
+    seconds = min(OWNER_SECONDS + OWNER_SECONDS_PER_CHUNK * chunk_count, OWNER_SECONDS_MAX)
+    await connection.execute("select set_config('statement_timeout', $1, true)", f"{round(seconds * 1_000)}ms")
     await connection.execute(
         "update public.document_metadata set owner_id = $2, updated_at = now() where id = $1",
         document_id,
         owner_id,
-        timeout=OWNER_SECONDS + OWNER_SECONDS_PER_CHUNK * chunk_count,
+        timeout=seconds,
     )
 
 

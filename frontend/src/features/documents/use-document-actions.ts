@@ -5,7 +5,7 @@ import { ApiError } from "@/lib/errors"
 import { saveFile } from "@/lib/save-file"
 import { useMutation, useQueryClient } from "@tanstack/react-query"
 
-/** What can be done to a document. Lists and figures are read anew afterwards, also when it was gone already. */
+/** What can be done to a document. Lists and figures are read anew afterwards: what reads as failed may have happened. */
 export function useDocumentActions() {
   const client = useQueryClient()
   const refresh = () => client.invalidateQueries(allDocuments)
@@ -18,11 +18,11 @@ export function useDocumentActions() {
         if (!(error instanceof ApiError && error.status === 404)) throw error
       }
     },
-    onSuccess: refresh,
+    onSettled: refresh,
   })
   const share = useMutation({
     mutationFn: ({ document, isShared }: { document: Document; isShared: boolean }) => updateDocument(document.id, { is_shared: isShared }),
-    onSuccess: refresh,
+    onSettled: refresh,
   })
   const retry = useMutation({ mutationFn: (document: Document) => retryDocument(document.id), onSettled: refresh })
   const download = useMutation({

@@ -7,7 +7,8 @@ const PAGE_SIZE = 50
 const ACTIVE_POLL_MS = 2_000
 const IDLE_POLL_MS = 30_000
 const PASSAGE_FRESH_MS = 60_000
-const UPDATE_TIMEOUT_MS = 30 * 60_000
+/** The API gives up sharing after 300 s, and a proxy gives up the reply after 330 s. */
+const UPDATE_TIMEOUT_MS = 315_000
 
 export type DocumentStatus = Document["status"]
 export type DocumentScope = "all" | "own" | "shared"
