@@ -17,6 +17,7 @@ from rag_pipeline.chunking.model import Chunk
 from rag_pipeline.database import Database, is_passing_failure
 from rag_pipeline.embeddings import EmbeddingRefused, EmbeddingUnavailable, Vector
 from rag_pipeline.extractors.model import Extraction, ExtractionError
+from rag_pipeline.extractors.processes import BeforePictures
 from rag_pipeline.failures import EMBEDDING_CODES, INTERRUPTED_CODE, OUTAGE_CODES, TIMED_OUT_CODE, Failure, failure_of
 from rag_pipeline.given_up import tried_with
 from rag_pipeline.messages import message_for
@@ -54,7 +55,9 @@ class Outcome:
 class Extracts(Protocol):
     """Bytes to text."""
 
-    async def extract(self, content: bytes, *, file_name: str, mime_type: str | None) -> Extraction: ...
+    async def extract(
+        self, content: bytes, *, file_name: str, mime_type: str | None, before_pictures: BeforePictures
+    ) -> Extraction: ...
 
 
 ChunksOf = Callable[[Extraction, str], Awaitable[list[Chunk]]]
@@ -130,7 +133,10 @@ class Ingestor:
             return Outcome("unchanged")
         try:
             extraction = await self._extractor.extract(
-                fetched.content, file_name=fetched.name, mime_type=fetched.mime_type or document.mime_type
+                fetched.content,
+                file_name=fetched.name,
+                mime_type=fetched.mime_type or document.mime_type,
+                before_pictures=lambda: self._ask_model(document.attempts),
             )
             title = title_of(extraction)
             name = document.title or fetched.name
@@ -178,8 +184,15 @@ class Ingestor:
         async with self._database.transaction() as connection:
             return await queries.spaces_holding(connection, document_id, content_hash, self._index_version)
 
+    async def _ask_model(self, attempts: int) -> None:
+        """What sees pictures is paid for or slow: not for a text that cannot be embedded then."""
+        own = (await self._spaces.targets())[0]
+        if attempts:
+            # Known since it answered once; it may be away now.
+            await own.embedder.embed(["ok"])
+
     async def _embed(self, chunks: list[Chunk], held: set[int]) -> dict[int, list[Vector]]:
-        """Vectors for the spaces that lack them. Only here the model is needed."""
+        """Vectors for the spaces that lack them. Text and tables need the model only here."""
         texts = [chunk.embedded_text for chunk in chunks]
         vectors: dict[int, list[Vector]] = {}
         for target in await self._spaces.targets() if texts else ():

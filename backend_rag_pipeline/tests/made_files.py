@@ -39,14 +39,19 @@ def make_pdf(pages: Sequence[Sequence[str]], *, title: str = "", password: str =
     return file.getvalue()
 
 
-def make_scan(words: str, pictures: int = 1) -> bytes:
-    """A PDF of pages with a picture of words, then one of text."""
+def make_scan(words: str, pictures: int = 1, *, size: tuple[float, float] | None = None) -> bytes:
+    """A PDF of pages with a picture of words, of this size in points, then one of text."""
     file = io.BytesIO()
     canvas = reportlab_canvas.Canvas(file)
     utils = cast(Any, import_module("reportlab.lib.utils"))
     for _ in range(pictures):
-        canvas.drawImage(utils.ImageReader(io.BytesIO(make_image(words))), 50, 500, 500, 111)
+        if size is not None:
+            canvas.setPageSize(size)
+        canvas.drawImage(
+            utils.ImageReader(io.BytesIO(make_image(words))), *((0, 0, *size) if size else (50, 500, 500, 111))
+        )
         canvas.showPage()
+    canvas.setPageSize((595, 842))
     canvas.drawString(72, 700, "The last page holds text of its own.")
     canvas.showPage()
     canvas.save()

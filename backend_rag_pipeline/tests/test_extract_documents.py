@@ -100,11 +100,20 @@ def test_scanned_pages_beyond_a_limit_stay_unread_and_cost_no_others(limits: Ext
 
 
 @needs_ocr
-def test_each_scanned_page_is_told_and_no_other() -> None:
+def test_each_picture_is_told_before_it_is_read() -> None:
     told: list[None] = []
     scan = make_scan("PAGE", pictures=2)
-    extract_file(scan, file_name="a.pdf", mime_type=None, limits=ExtractionLimits(), on_page=lambda: told.append(None))
+    extract_file(
+        scan, file_name="a.pdf", mime_type=None, limits=ExtractionLimits(), on_picture=lambda: told.append(None)
+    )
     assert len(told) == 2
+
+
+@needs_ocr
+def test_a_page_that_ocr_does_not_take_costs_no_others() -> None:
+    found = extract(make_scan("", size=(0.1, 0.1)))
+    assert [page.text for page in found.pages] == ["", "The last page holds text of its own."]
+    assert (found.unread_pages, found.unread_reason) == (1, "these could not be read")
 
 
 @needs_ocr

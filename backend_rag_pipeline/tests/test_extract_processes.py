@@ -13,12 +13,13 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from made_files import make_docx, make_image, make_pdf, make_xlsx, make_zip, with_part
+from made_files import make_docx, make_image, make_pdf, make_scan, make_xlsx, make_zip, with_part
 from PIL import Image
 from rag_support.vision_service import VisionService
 
 from rag_pipeline.extractors.extractor import Extractor, VisionSettings, create_extractor
 from rag_pipeline.extractors.frames import Request
+from rag_pipeline.extractors.language_data import has_ocr
 from rag_pipeline.extractors.limits import ExtractionLimits
 from rag_pipeline.extractors.model import ExtractionError
 from rag_pipeline.extractors.processes import open_pool
@@ -29,7 +30,7 @@ PAGE_BY_PAGE = """
 import time
 from sys import stdin, stdout
 
-from rag_pipeline.extractors.frames import OK, PAGE_READ, READY, REPLY_FRAME, REQUEST_FRAME
+from rag_pipeline.extractors.frames import OK, PICTURE, READY, REPLY_FRAME, REQUEST_FRAME
 
 
 def reply(kind, body=b""):
@@ -42,11 +43,11 @@ while frame := stdin.buffer.read(REQUEST_FRAME.size):
     head_length, length = REQUEST_FRAME.unpack(frame)
     stdin.buffer.read(head_length)
     if stdin.buffer.read(length) == b"one":
-        reply(PAGE_READ)
+        reply(PICTURE)
         stdin.buffer.read()
     for page in range(32):
         time.sleep(0.1)
-        reply(PAGE_READ)
+        reply(PICTURE)
     reply(OK, b"read")
 """
 """A worker process that reads at a pace of its own, every page or the first alone."""
@@ -259,6 +260,26 @@ async def test_damaged_files_end_in_a_clear_state(extractor: Extractor, make: An
             except ExtractionError as error:
                 assert error.code in ("unreadable", "empty", "encrypted", "unsupported_type", "archive_too_large")
     assert await text_of(extractor, b"alive") == "alive"
+
+
+@pytest.mark.skipif(not has_ocr(()), reason="tesseract's language data is not installed")
+async def test_before_the_first_picture_it_is_asked_whether_to_go_on(extractor: Extractor) -> None:
+    asked: list[None] = []
+
+    async def refuse() -> None:
+        asked.append(None)
+        raise TimeoutError("the database is away")
+
+    async def text_after(content: bytes) -> str:
+        found = await extractor.extract(content, file_name="a", mime_type=None, before_pictures=refuse)
+        return found.pages[0].text
+
+    for content in (make_scan("PAGE", pictures=2), make_image("words")):
+        with pytest.raises(TimeoutError, match="the database is away"):
+            await text_after(content)
+    assert len(asked) == 2
+    assert await text_after(make_pdf([["words"]])) == "words"
+    assert len(asked) == 2
 
 
 def seeing(vision: VisionService) -> VisionSettings:

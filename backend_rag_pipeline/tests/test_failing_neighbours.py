@@ -70,6 +70,39 @@ async def test_what_needs_no_vectors_does_not_need_the_model(world: World) -> No
     assert world.embeddings.calls == 0
 
 
+@pytest.mark.parametrize("kind", ["401", "500"])
+async def test_no_picture_is_paid_for_while_its_text_cannot_be_embedded(
+    world: World, vision: VisionService, kind: FaultKind
+) -> None:
+    seeing = {"LLM_BASE_URL": vision.url, "LLM_API_KEY": "key", "VISION_LLM_CHOICE": "sees"}
+    world.write("picture.png", make_image("words"))
+    world.embeddings.every_answer = Fault(kind)
+    assert (await world.single(**seeing))[0] == 1
+    assert (await world.document("picture.png"))["error_code"] in ("embedding_refused", "embedding_unavailable")
+    assert vision.requests == []
+    world.embeddings.every_answer = None
+    assert await world.value("update queue.procrastinate_jobs set scheduled_at = null returning 1") == 1
+    assert (await world.single(**seeing))[0] == 0
+    assert (len(vision.requests), len(await world.texts("picture.png"))) == (1, 1)
+
+
+async def test_a_picture_is_not_paid_for_at_each_attempt_of_a_worker_whose_model_goes_away(
+    world: World, vision: VisionService
+) -> None:
+    world.write("fruit.md", TEXT)
+    world.start_worker(LLM_BASE_URL=vision.url, LLM_API_KEY="key", VISION_LLM_CHOICE="sees")
+    await world.until_status("fruit.md", "indexed")
+    world.embeddings.every_answer = Fault("500")
+    world.write("picture.png", make_image("words"))
+
+    async def tried_often() -> bool:
+        found = (await world.documents()).get("picture.png")
+        return found is not None and found["attempts"] >= 3
+
+    await world.until(tried_often, "it is tried again and again")
+    assert len(vision.requests) == 1
+
+
 @pytest.mark.parametrize("status", [503, 401, 402, 404])
 async def test_while_the_vision_model_is_away_or_refuses_our_key_pictures_wait(
     world: World, vision: VisionService, status: int

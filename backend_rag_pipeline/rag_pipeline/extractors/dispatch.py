@@ -27,9 +27,9 @@ def extract_file(
     file_name: str,
     mime_type: str | None,
     limits: ExtractionLimits,
-    on_page: Callable[[], None] = lambda: None,
+    on_picture: Callable[[], None] = lambda: None,
 ) -> Extraction:
-    """What the file says; `on_page` is called after each page that took its time.
+    """What the file says; `on_picture` is called before each picture that is read by OCR.
 
     Raises ExtractionError with every code but timed_out and crashed.
     """
@@ -37,7 +37,7 @@ def extract_file(
         raise _empty()
     found = detect_binary(content)
     if found is not None:
-        extraction = _extract_binary(content, *found, limits, on_page)
+        extraction = _extract_binary(content, *found, limits, on_picture)
     else:
         extraction = _extract_text(content, file_name=file_name, mime_type=mime_type, limits=limits)
     if sum(len(page.text) for page in extraction.pages) > limits.text_max_characters:
@@ -48,19 +48,19 @@ def extract_file(
 
 
 def _extract_binary(
-    content: bytes, kind: Kind, mime_type: str, limits: ExtractionLimits, on_page: Callable[[], None]
+    content: bytes, kind: Kind, mime_type: str, limits: ExtractionLimits, on_picture: Callable[[], None]
 ) -> Extraction:
     if content.startswith(b"PK"):
         check_archive(content, limits)
     match kind:
         case "pdf":
-            return extract_pdf(content, limits, on_page)
+            return extract_pdf(content, limits, on_picture)
         case "workbook":
             return extract_workbook(content, limits)
         case "sheets":
             return extract_sheets(content, mime_type, limits)
         case "image":
-            return extract_image(content, mime_type, limits)
+            return extract_image(content, mime_type, limits, on_picture)
         case _:
             return extract_office(content, mime_type)
 

@@ -13,7 +13,7 @@ from rag_pipeline.extractors.frames import EXTRACTION, Request
 from rag_pipeline.extractors.language_data import has_ocr
 from rag_pipeline.extractors.limits import MEBIBYTE, ExtractionLimits
 from rag_pipeline.extractors.model import Extraction, ExtractionError, PageText
-from rag_pipeline.extractors.processes import ProcessPool, open_pool
+from rag_pipeline.extractors.processes import BeforePictures, ProcessPool, open_pool, unasked
 from rag_pipeline.extractors.vision import VisionModel
 from rag_pipeline.settings import Settings
 
@@ -39,23 +39,28 @@ class Extractor:
         self._limits = limits
         self._vision = vision
 
-    async def extract(self, content: bytes, *, file_name: str, mime_type: str | None) -> Extraction:
-        """Text, pages and tables of a file. Raises ExtractionError."""
+    async def extract(
+        self, content: bytes, *, file_name: str, mime_type: str | None, before_pictures: BeforePictures = unasked
+    ) -> Extraction:
+        """Text, pages and tables of a file. Raises ExtractionError, and what `before_pictures` raises."""
         if len(content) > self._limits.file_max_bytes:
             size, limit = len(content) / MEBIBYTE, self._limits.file_max_bytes / MEBIBYTE
             raise ExtractionError("too_large", f"The file has {size:,.1f} MB; at most {limit:,.1f} MB are read.")
         if self._vision is not None:
             found = _image_type(content)
             if found is not None:
-                return await self._describe(content, found, self._vision)
-        body = await self._pool.run(Request("extract", file_name, mime_type), content)
+                return await self._describe(content, found, self._vision, before_pictures)
+        body = await self._pool.run(Request("extract", file_name, mime_type), content, before_pictures=before_pictures)
         try:
             return EXTRACTION.validate_json(body)
         except ValidationError:
             raise ExtractionError("crashed", "Reading the file failed unexpectedly.", is_permanent=False) from None
 
-    async def _describe(self, content: bytes, mime_type: str, vision: VisionModel) -> Extraction:
+    async def _describe(
+        self, content: bytes, mime_type: str, vision: VisionModel, before_pictures: BeforePictures
+    ) -> Extraction:
         png = await self._pool.run(Request("prepare_image", "", mime_type), content)
+        await before_pictures()
         text = clean_text(await vision.describe(png)).strip()
         if not text:
             raise ExtractionError("empty", "The vision model found nothing in the picture.")

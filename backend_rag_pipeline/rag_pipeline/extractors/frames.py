@@ -13,8 +13,8 @@ REQUEST_FRAME = struct.Struct(">II")
 """Length of the JSON head, length of the content."""
 REPLY_FRAME = struct.Struct(">BBI")
 """What it is, whether the process should be replaced, length."""
-OK, ERROR, READY, PAGE_READ = 0, 1, 2, 3
-"""PAGE_READ comes before an answer, and gives the next page as much time as a whole file."""
+OK, ERROR, READY, PICTURE = 0, 1, 2, 3
+"""PICTURE comes before each one that is read by OCR, and gives it as much time as a whole file."""
 EXTRACTION = TypeAdapter(Extraction)
 
 

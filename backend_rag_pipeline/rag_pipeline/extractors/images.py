@@ -1,6 +1,7 @@
 """Pictures, made ready for a vision model or read by OCR."""
 
 import warnings
+from collections.abc import Callable
 from io import BytesIO
 
 from PIL import Image, ImageOps
@@ -27,12 +28,15 @@ def prepare_image(content: bytes, limits: ExtractionLimits) -> bytes:
         return png.getvalue()
 
 
-def extract_image(content: bytes, mime_type: str, limits: ExtractionLimits) -> Extraction:
+def extract_image(
+    content: bytes, mime_type: str, limits: ExtractionLimits, on_picture: Callable[[], None]
+) -> Extraction:
     """The text in a picture. Raises ExtractionError: needs_vision, unreadable, too_large."""
     if not has_ocr(limits.ocr_languages):
         raise ExtractionError("needs_vision", "Pictures can only be indexed where a vision model or OCR is set up.")
     with _open(content, limits):
         pass
+    on_picture()
     text = read_image(content, mime_type, limits.ocr_languages)
     return Extraction(title=None, mime_type=mime_type, pages=(PageText(None, text),))
 

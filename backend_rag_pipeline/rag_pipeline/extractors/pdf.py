@@ -39,7 +39,7 @@ _LEADERS = re.compile(r"(?: ?\.){6,}")
 _NUMBERING = re.compile(r"^(?:(?:chapter|section|appendix)\s+)?[\dIVXA-Z]{0,4}(?:\.\d+)*[.:)]?\s+", re.I)
 
 
-def extract_pdf(content: bytes, limits: ExtractionLimits, on_page: Callable[[], None]) -> Extraction:
+def extract_pdf(content: bytes, limits: ExtractionLimits, on_picture: Callable[[], None]) -> Extraction:
     """Read a PDF. Raises ExtractionError: encrypted, unreadable, too_many_pages, too_large, needs_vision."""
     with open_pdf(content) as document:
         count = len(document)
@@ -61,10 +61,11 @@ def extract_pdf(content: bytes, limits: ExtractionLimits, on_page: Callable[[], 
         # Where no page has text, letters may be drawn as lines.
         pictures = empty if len(empty) == count else [index for index in empty if has_picture(document, index)]
         is_read = has_ocr(limits.ocr_languages)
-        read = _read_pictures(document, pictures, limits, on_page) if is_read else {}
-    texts |= read
-    unread = len(pictures) - len(read)
-    reason = "only so many of one document are read. Split it" if is_read else "reading these is not set up here"
+        read = _read_pictures(document, pictures, limits, on_picture) if is_read else {}
+    known = {index: text for index, text in read.items() if text is not None}
+    texts |= known
+    unread = len(pictures) - len(known)
+    reason = _unread_reason(is_read, is_cut=len(read) < len(pictures))
     if unread and not any(texts.values()):
         raise ExtractionError("needs_vision", f"The PDF holds pictures of pages and no text; {reason}.")
     return Extraction(
@@ -76,18 +77,27 @@ def extract_pdf(content: bytes, limits: ExtractionLimits, on_page: Callable[[], 
     )
 
 
+def _unread_reason(is_read: bool, *, is_cut: bool) -> str:
+    if not is_read:
+        return "reading these is not set up here"
+    return "only so many of one document are read. Split it" if is_cut else "these could not be read"
+
+
 def _read_pictures(
-    document: PdfDocument, pictures: Sequence[int], limits: ExtractionLimits, on_page: Callable[[], None]
-) -> dict[int, str]:
-    """What OCR reads on these pages, one by one for as long as the limits allow."""
-    texts: dict[int, str] = {}
+    document: PdfDocument, pictures: Sequence[int], limits: ExtractionLimits, on_picture: Callable[[], None]
+) -> dict[int, str | None]:
+    """What OCR reads on these pages, one by one for as long as the limits allow; None: it does not take the page."""
+    texts: dict[int, str | None] = {}
     end = monotonic() + limits.ocr_seconds_max
     for index in pictures[: limits.ocr_pages_max]:
         if monotonic() >= end:
             break
         page = page_alone(document, index)
-        texts[index] = "" if page is None else read_pdf_page(page, limits.ocr_languages)
-        on_page()
+        on_picture()
+        try:
+            texts[index] = "" if page is None else read_pdf_page(page, limits.ocr_languages)
+        except ExtractionError:
+            texts[index] = None
     return texts
 
 

@@ -4,13 +4,13 @@ import asyncio
 import os
 import sys
 import tempfile
-from collections.abc import AsyncGenerator
+from collections.abc import AsyncGenerator, Awaitable, Callable
 from contextlib import asynccontextmanager, suppress
 from pathlib import Path
 
 from pydantic import BaseModel, TypeAdapter, ValidationError
 
-from rag_pipeline.extractors.frames import OK, PAGE_READ, READY, REPLY_FRAME, Request, encode_request
+from rag_pipeline.extractors.frames import OK, PICTURE, READY, REPLY_FRAME, Request, encode_request
 from rag_pipeline.extractors.limits import ExtractionLimits
 from rag_pipeline.extractors.model import ErrorCode, ExtractionError
 
@@ -18,6 +18,14 @@ _SERVICE_DIRECTORY = Path(__file__).resolve().parent.parent.parent
 _START_TIMEOUT_SECONDS = 60
 _PASSED_ON = ("PATH", "LD_LIBRARY_PATH", "SYSTEMROOT", "TESSDATA_PREFIX")
 """All of the environment that a worker process gets: nothing secret."""
+_Reply = tuple[int, bool, bytes]
+"""What it is, whether the process should be replaced, the body."""
+BeforePictures = Callable[[], Awaitable[object]]
+"""Awaited once, before the first picture of a file is looked at; what it raises ends the reading."""
+
+
+async def unasked() -> None:
+    """Pictures are read at once."""
 
 
 class _Fault(BaseModel):
@@ -37,7 +45,7 @@ class ProcessPool:
         self._idle: list[asyncio.subprocess.Process] = []
         self._folder = tempfile.TemporaryDirectory(prefix="rag-extract-")
 
-    async def run(self, request: Request, content: bytes) -> bytes:
+    async def run(self, request: Request, content: bytes, *, before_pictures: BeforePictures = unasked) -> bytes:
         """The worker's answer. Raises ExtractionError; timed_out and crashed are not permanent."""
         async with self._turns:
             process = self._idle.pop() if self._idle else None
@@ -45,18 +53,12 @@ class ProcessPool:
                 process = await self._start()
             is_worn = True
             try:
-                async with asyncio.timeout(self._timeout_seconds) as limit:
-                    reply = await _ask(process, request, content)
-                    while reply[0] == PAGE_READ:
-                        limit.reschedule(asyncio.get_running_loop().time() + self._timeout_seconds)
-                        reply = await _read(process)
+                reply = await self._in_time(_ask(process, request, content))
+                if reply[0] == PICTURE:
+                    await before_pictures()
+                while reply[0] == PICTURE:
+                    reply = await self._in_time(_read(process))
                 kind, is_worn, body = reply
-            except TimeoutError:
-                raise ExtractionError(
-                    "timed_out", "Reading the file took too long and was given up.", is_permanent=False
-                ) from None
-            except (OSError, asyncio.IncompleteReadError):
-                raise _crashed() from None
             finally:
                 # After a failure or a cancellation nobody knows what the process is doing.
                 if is_worn:
@@ -66,6 +68,17 @@ class ProcessPool:
         if kind == OK:
             return body
         raise _fault(body)
+
+    async def _in_time(self, answer: Awaitable[_Reply]) -> _Reply:
+        try:
+            async with asyncio.timeout(self._timeout_seconds):
+                return await answer
+        except TimeoutError:
+            raise ExtractionError(
+                "timed_out", "Reading the file took too long and was given up.", is_permanent=False
+            ) from None
+        except (OSError, asyncio.IncompleteReadError):
+            raise _crashed() from None
 
     async def close(self) -> None:
         """End all processes that wait for work. Those at work end with the tasks that wait for them."""
@@ -113,7 +126,7 @@ async def open_pool(
         await pool.close()
 
 
-async def _ask(process: asyncio.subprocess.Process, request: Request, content: bytes) -> tuple[int, bool, bytes]:
+async def _ask(process: asyncio.subprocess.Process, request: Request, content: bytes) -> _Reply:
     assert process.stdin is not None
     process.stdin.write(encode_request(request, content))
     process.stdin.write(content)
@@ -121,7 +134,7 @@ async def _ask(process: asyncio.subprocess.Process, request: Request, content: b
     return await _read(process)
 
 
-async def _read(process: asyncio.subprocess.Process) -> tuple[int, bool, bytes]:
+async def _read(process: asyncio.subprocess.Process) -> _Reply:
     assert process.stdout is not None
     kind, is_worn, length = REPLY_FRAME.unpack(await process.stdout.readexactly(REPLY_FRAME.size))
     return kind, bool(is_worn), await process.stdout.readexactly(length)

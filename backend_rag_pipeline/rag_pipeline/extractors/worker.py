@@ -16,7 +16,7 @@ from typing import Any, BinaryIO
 from pydantic import TypeAdapter
 
 from rag_pipeline.extractors.dispatch import extract_file
-from rag_pipeline.extractors.frames import ERROR, EXTRACTION, OK, PAGE_READ, READY, REPLY_FRAME, REQUEST_FRAME, Request
+from rag_pipeline.extractors.frames import ERROR, EXTRACTION, OK, PICTURE, READY, REPLY_FRAME, REQUEST_FRAME, Request
 from rag_pipeline.extractors.images import prepare_image
 from rag_pipeline.extractors.limits import ExtractionLimits
 from rag_pipeline.extractors.model import ExtractionError
@@ -38,12 +38,12 @@ def main() -> None:
     _silence()
     served = 0
 
-    def on_page() -> None:
-        _reply(replies, PAGE_READ, b"", is_worn=False)
+    def on_picture() -> None:
+        _reply(replies, PICTURE, b"", is_worn=False)
 
     while (received := _receive(requests)) is not None:
         request, content = received
-        kind, body, is_worn = _serve(request, content, limits, on_page)
+        kind, body, is_worn = _serve(request, content, limits, on_picture)
         served += 1
         _reply(replies, kind, body, is_worn=is_worn or served >= _FILES_MAX or _peak_bytes() > memory_max_bytes // 2)
     # The readers' threads do not survive Python's own shutdown.
@@ -51,10 +51,10 @@ def main() -> None:
 
 
 def _serve(
-    request: Request, content: bytes, limits: ExtractionLimits, on_page: Callable[[], None]
+    request: Request, content: bytes, limits: ExtractionLimits, on_picture: Callable[[], None]
 ) -> tuple[int, bytes, bool]:
     try:
-        return OK, _work(request, content, limits, on_page), False
+        return OK, _work(request, content, limits, on_picture), False
     except ExtractionError as error:
         fault = error
     except MemoryError:
@@ -68,11 +68,11 @@ def _serve(
     return ERROR, _encode_fault(fault), False
 
 
-def _work(request: Request, content: bytes, limits: ExtractionLimits, on_page: Callable[[], None]) -> bytes:
+def _work(request: Request, content: bytes, limits: ExtractionLimits, on_picture: Callable[[], None]) -> bytes:
     if request.task == "prepare_image":
         return prepare_image(content, limits)
     extraction = extract_file(
-        content, file_name=request.file_name, mime_type=request.mime_type, limits=limits, on_page=on_page
+        content, file_name=request.file_name, mime_type=request.mime_type, limits=limits, on_picture=on_picture
     )
     return EXTRACTION.dump_json(extraction)
 
