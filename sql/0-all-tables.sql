@@ -2310,6 +2310,10 @@ comment on column public.uploads.owner_id is
 'Who uploaded it. Private documents go with the account; one that was shared stays everyone''s, and with it the file it is indexed from.';
 comment on table public.uploads is
 'Files that people uploaded, here or in Supabase Storage, one per document. Read and written by the services only.';
+-- A bucket that holds files is swept for as long as this says so: once their accounts are deleted, no row does.
+insert into public.app_settings (key, value)
+select 'uploads_in_bucket', 'true' where exists (select from public.uploads as u where u.storage = 'supabase')
+on conflict (key) do nothing;
 
 -- ===== 23-access.sql =====
 
@@ -4726,7 +4730,7 @@ insert into private.applied_scripts (name, checksum) values
     ('19-chat-settle.sql', '2450bd5488411b4dec8afd1267518674f349dc624a615dfa6a25077ef2248f1c'),
     ('20-chat-runs.sql', 'caa6b94e1fb43fa4cea21941e09e9b5b47b784210f12cbb8e32449697d5f0a20'),
     ('21-chat-conversations.sql', '5b0447a4528093188fbd933c1280acc2ec0e158c02a801b3fdf36e4970456d83'),
-    ('22-knowledge.sql', '7c1761ff135fddc25192e5b085c27fe4faa7717b872b295bea6360176ec4552d'),
+    ('22-knowledge.sql', '7d8eac9653d7bf1d13f08a65776cb24445b31e9b20bbcb4319b532feb131f35b'),
     ('23-access.sql', '77df70460beb9adb56c789be07739d075ae46db2d395184a9a7124cc3c39e73b'),
     ('24-billing.sql', '39695f01c6930104761d21ea8ad4f2f493c76c4d20c6de82ec906e4109eb4dcb'),
     ('25-applied-scripts.sql', 'f0a7b2d7bdc65e9df8e860f9ac5befc1c508efd75ebc092c0601616320adc8e9'),

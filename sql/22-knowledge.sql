@@ -234,3 +234,7 @@ comment on column public.uploads.owner_id is
 'Who uploaded it. Private documents go with the account; one that was shared stays everyone''s, and with it the file it is indexed from.';
 comment on table public.uploads is
 'Files that people uploaded, here or in Supabase Storage, one per document. Read and written by the services only.';
+-- A bucket that holds files is swept for as long as this says so: once their accounts are deleted, no row does.
+insert into public.app_settings (key, value)
+select 'uploads_in_bucket', 'true' where exists (select from public.uploads as u where u.storage = 'supabase')
+on conflict (key) do nothing;

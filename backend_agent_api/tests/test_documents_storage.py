@@ -200,6 +200,12 @@ async def test_a_deleted_account_leaves_no_file_where_new_uploads_go_elsewhere(
 ) -> None:
     reader = await library.reader()
     await reader.upload(b"private", "a.txt")
+    # As if it had come from a version that noted nothing: nobody uploads from now on.
+    async with database.connect() as connection:
+        await connection.execute("delete from public.app_settings where key = 'uploads_in_bucket'")
+    server.listed.clear()
+    async with run_api(_settings(database, server)), asyncio.timeout(30):
+        await server.listed.wait()
     elsewhere = _settings(
         database,
         server,

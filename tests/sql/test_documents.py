@@ -12,6 +12,7 @@ import pytest
 
 from local_stack.postgres.testing import Database
 from tests.sql.knowledge import add_document
+from tests.sql.schema import SQL_DIRECTORY, apply
 from tests.sql.test_queue import wait_for_lock
 
 OWNER_OF_CHUNKS = "select array_agg(distinct owner_id) from public.documents where document_id = 'd'"
@@ -107,6 +108,23 @@ async def test_a_person_uploads_the_same_content_once_and_it_goes_with_the_docum
         await connection.execute("delete from public.document_metadata where id = 'a'")
         assert await connection.fetchval("select count(*) from public.uploads") == 1
         await add_upload(connection, "c", owner_id, b"tea")
+
+
+async def test_a_bucket_that_holds_files_already_is_noted(database: Database) -> None:
+    script = SQL_DIRECTORY / "22-knowledge.sql"
+    noted = "select value::text from public.app_settings where key = 'uploads_in_bucket'"
+    owner_id = await database.add_user()
+    async with database.connect() as connection:
+        for document_id in ("a", "b"):
+            await add_document(connection, document_id, source="upload", owner_id=owner_id)
+        await add_upload(connection, "a", owner_id, b"here")
+        apply(database, script)
+        assert await connection.fetchval(noted) is None
+        await add_upload(
+            connection, "b", owner_id, b"there", storage="supabase", content=None, storage_path="uploads/b"
+        )
+        apply(database, script, script)
+        assert await connection.fetchval(noted) == "true"
 
 
 @pytest.mark.parametrize(

@@ -254,14 +254,14 @@ async def delete_document(connection: Connection, *, document_id: str) -> None:
 
 
 async def note_bucket(connection: Connection) -> None:
-    """Remember that uploads lay in the bucket: their rows tell it no more when their accounts are deleted."""
+    """Remember that uploads go into the bucket: their rows tell it no more when their accounts are deleted."""
     await connection.execute(
         "insert into public.app_settings (key, value) values ('uploads_in_bucket', 'true') on conflict (key) do nothing"
     )
 
 
 async def ever_used_bucket(connection: Connection) -> bool:
-    """Whether any upload of this database ever lay in the bucket."""
+    """Whether uploads of this database ever went into the bucket, noted by an API that kept them there or by SQL."""
     return await connection.fetchval("select exists (select from public.app_settings where key = 'uploads_in_bucket')")
 
 

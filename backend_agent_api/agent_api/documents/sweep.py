@@ -68,13 +68,16 @@ async def keep_swept(
     """
     while True:
         try:
-            if in_use or await _ever_used(database):
+            if await _was_ever_used(database, in_use=in_use):
                 await sweep(database, storage, grace_seconds=grace_seconds, share_max=share_max)
         except (StorageUnavailable, DatabaseUnavailable) as error:
             log.warning("uploads_not_swept", exc_info=error)
         await asyncio.sleep(interval_seconds)
 
 
-async def _ever_used(database: Database) -> bool:
+async def _was_ever_used(database: Database, *, in_use: bool) -> bool:
     async with database.statement() as connection:
-        return await queries.ever_used_bucket(connection)
+        if not in_use:
+            return await queries.ever_used_bucket(connection)
+        await queries.note_bucket(connection)
+        return True

@@ -122,8 +122,6 @@ class Uploads:
                 sha256=sha256,
                 size_bytes=upload.size_bytes,
             )
-            if place.kind == "supabase":
-                await queries.note_bucket(connection)
             await queries.enqueue(connection, document_id=document_id, priority=service.PRIORITY_OF_PEOPLE)
             viewer = await get_viewer(connection, user_id=user_id)
             return await get_document(connection, viewer, document_id=document_id), True
