@@ -90,11 +90,10 @@ begin
     if v_purchase.user_id <> p_user_id then
         raise exception 'this purchase does not exist' using errcode = 'AP40P';
     end if;
-    if v_purchase.tier <> p_tier then
-        raise exception 'this purchase is for another pack' using errcode = 'AP40T';
+    if v_purchase.tier <> p_tier or v_purchase.livemode <> p_livemode then
+        raise exception 'this purchase is for another pack or mode' using errcode = 'AP40T';
     end if;
-    if v_purchase.status not in ('created', 'open') or v_purchase.livemode <> p_livemode
-        or v_purchase.checkout_expires_at <= clock_timestamp() then
+    if v_purchase.status not in ('created', 'open') or v_purchase.checkout_expires_at <= clock_timestamp() then
         raise exception 'this purchase is finished or expired' using errcode = 'AP40C';
     end if;
     return query
@@ -107,7 +106,8 @@ end;
 $$;
 comment on function public.begin_purchase(uuid, uuid, text, integer, integer, text, boolean, integer, integer) is
 'Makes a purchase or finds it again; what it costs is what it cost when it was made. AP401: no such account. AP40P: somebody else''s. '
-'AP40T: begun for another tier. AP40C: finished or expired. AP429: too many new ones, DETAIL holds the seconds to wait.';
+'AP40T: begun for another tier, or with keys of Stripe''s other mode. AP40C: finished or expired. '
+'AP429: too many new ones, DETAIL holds the seconds to wait.';
 
 create or replace function public.record_payment(
     p_purchase_id uuid, p_user_id uuid, p_tier text, p_payment_intent_id text, p_amount_minor bigint, p_currency text,

@@ -116,7 +116,7 @@ class PurchaseClosed(AppError):
 
 
 class PurchaseConflict(AppError):
-    """The purchase_id was used before, for another pack."""
+    """The purchase_id was used before, for another pack or with keys of Stripe's other mode."""
 
     status_code, code, default_message = 409, "purchase_conflict", "This purchase was begun for another pack."
 

@@ -291,4 +291,5 @@ async def test_what_was_begun_under_a_test_key_is_not_continued_under_a_live_one
     purchase_id, _ = await shop.begin(user_id)
     async with shop.database.connect() as connection:
         await connection.execute("update public.purchases set livemode = true where id = $1", purchase_id)
-    assert refusal(await shop.checkout(user_id, purchase_id)) == (409, "purchase_closed")
+    # Which is what a page renews upon: there is nothing of it to wait for.
+    assert refusal(await shop.checkout(user_id, purchase_id)) == (409, "purchase_conflict")

@@ -7,7 +7,7 @@ import { ApiError } from "@/lib/errors"
 export type CheckoutStep = { kind: "pay"; url: string } | { kind: "over"; purchaseId: string }
 
 const CLOSED = "purchase_closed"
-/** Kept from an account or a pack of before. */
+/** Kept from an account or a pack of before, or from before the shop went live. */
 const NOT_THIS_ONE = ["purchase_conflict", "purchase_not_found"]
 
 /** Begins or continues the purchase; one that was closed unpaid is begun anew under another id. */
