@@ -2509,11 +2509,10 @@ begin
     if v_purchase.user_id <> p_user_id then
         raise exception 'this purchase does not exist' using errcode = 'AP40P';
     end if;
-    if v_purchase.tier <> p_tier then
-        raise exception 'this purchase is for another pack' using errcode = 'AP40T';
+    if v_purchase.tier <> p_tier or v_purchase.livemode <> p_livemode then
+        raise exception 'this purchase is for another pack or mode' using errcode = 'AP40T';
     end if;
-    if v_purchase.status not in ('created', 'open') or v_purchase.livemode <> p_livemode
-        or v_purchase.checkout_expires_at <= clock_timestamp() then
+    if v_purchase.status not in ('created', 'open') or v_purchase.checkout_expires_at <= clock_timestamp() then
         raise exception 'this purchase is finished or expired' using errcode = 'AP40C';
     end if;
     return query
@@ -2526,7 +2525,8 @@ end;
 $$;
 comment on function public.begin_purchase(uuid, uuid, text, integer, integer, text, boolean, integer, integer) is
 'Makes a purchase or finds it again; what it costs is what it cost when it was made. AP401: no such account. AP40P: somebody else''s. '
-'AP40T: begun for another tier. AP40C: finished or expired. AP429: too many new ones, DETAIL holds the seconds to wait.';
+'AP40T: begun for another tier, or with keys of Stripe''s other mode. AP40C: finished or expired. '
+'AP429: too many new ones, DETAIL holds the seconds to wait.';
 
 create or replace function public.record_payment(
     p_purchase_id uuid, p_user_id uuid, p_tier text, p_payment_intent_id text, p_amount_minor bigint, p_currency text,
@@ -4732,7 +4732,7 @@ insert into private.applied_scripts (name, checksum) values
     ('21-chat-conversations.sql', '5b0447a4528093188fbd933c1280acc2ec0e158c02a801b3fdf36e4970456d83'),
     ('22-knowledge.sql', '7d8eac9653d7bf1d13f08a65776cb24445b31e9b20bbcb4319b532feb131f35b'),
     ('23-access.sql', '77df70460beb9adb56c789be07739d075ae46db2d395184a9a7124cc3c39e73b'),
-    ('24-billing.sql', '39695f01c6930104761d21ea8ad4f2f493c76c4d20c6de82ec906e4109eb4dcb'),
+    ('24-billing.sql', '1ac59f6b58c62add628ab038b567e07d289777aeb1367494b289d6d59db56e42'),
     ('25-applied-scripts.sql', 'f0a7b2d7bdc65e9df8e860f9ac5befc1c508efd75ebc092c0601616320adc8e9'),
     ('26-queue.sql', '8e43a68849e4cf51b90b21a4f74e4e772dce3ac36de8abb22a3a22287ac9c095'),
     ('27-embedding-spaces.sql', '595897a8073577e555a8b23364cc9cace61654afb105ca8d86cfaea494fae5fc'),
