@@ -437,6 +437,20 @@ async def test_a_passage_that_stands_repeatedly_is_found_where_it_was(library: L
         assert passage["chunk_id"] == expected
 
 
+async def test_a_short_passage_is_not_found_where_it_is_only_mentioned(library: Library) -> None:
+    reader = await library.reader()
+    document = await reader.upload(TEXT, "a.txt")
+    text = "What is left out here, see Appendix B, is told at the end of this text."
+    mention = {"content": text, "start": 0}
+    await library.index(document["id"], [mention])
+    for excerpt, status in (("Appendix B", 404), ("see Appendix B…", 200), (excerpt_of(text[5:]), 200)):
+        assert (await reader.find_passage(document["id"], excerpt=excerpt)).status_code == status
+    heading = {"content": "\nAppendix\n B", "start": 100}
+    ids = await library.index(document["id"], [mention, heading])
+    passage = (await reader.find_passage(document["id"], excerpt="Appendix B", char_start=0)).json()
+    assert passage["chunk_id"] == ids[1]
+
+
 async def test_a_document_in_two_embedding_spaces_is_read_once(library: Library) -> None:
     reader = await library.reader()
     document = await reader.upload(b"two spaces", "a.txt")

@@ -15,6 +15,8 @@ from agent_api.documents.schemas import DocumentContent, DocumentName, PassageDo
 from agent_api.documents.texts import LOOK_BACK_CHARACTERS, Piece
 
 PAGE_CHARACTERS = 12_000
+WHOLE_PASSAGE_CHARACTERS_MIN = 40
+"""A shorter passage is its own excerpt, "Appendix B" say, and any mention of it would be taken for it."""
 
 
 @dataclass(frozen=True)
@@ -103,7 +105,12 @@ async def find_passage(
     if extent is None or not text:
         raise PassageNotFound
     chunk_id = await queries.find_excerpt(
-        connection, document_id=document_id, space_id=extent["embedding_space_id"], excerpt=text, near=near
+        connection,
+        document_id=document_id,
+        space_id=extent["embedding_space_id"],
+        excerpt=text,
+        near=near,
+        at_start=not excerpt.endswith("…") and len(text) < WHOLE_PASSAGE_CHARACTERS_MIN,
     )
     if chunk_id is None:
         raise PassageNotFound

@@ -75,9 +75,12 @@ async def get_passage(
 
 
 async def find_excerpt(
-    connection: Connection, *, document_id: str, space_id: int | None, excerpt: str, near: int | None
+    connection: Connection, *, document_id: str, space_id: int | None, excerpt: str, near: int | None, at_start: bool
 ) -> int | None:
-    """The chunk that holds an excerpt, or in which one begins that the next chunk ends; the nearest of several."""
+    """The chunk that holds an excerpt, or in which one begins that the next chunk ends; the nearest of several.
+
+    With `at_start` only a chunk that begins with it.
+    """
     return await connection.fetchval(
         """
         select d.id
@@ -96,11 +99,12 @@ async def find_excerpt(
                     $4, ' ', 'g'
                 ) as with_next
         ) as t
-        where d.document_id = $1 and d.embedding_space_id is not distinct from $2 and strpos(t.with_next, $3) > 0
+        where d.document_id = $1 and d.embedding_space_id is not distinct from $2
+            and case when $6 then starts_with(ltrim(t.with_next), $3) else strpos(t.with_next, $3) > 0 end
         order by strpos(t.alone, $3) = 0, abs(d.char_start - $5::integer), d.chunk_index
         limit 1
         """,
-        document_id, space_id, excerpt, BLANKS, near,
+        document_id, space_id, excerpt, BLANKS, near, at_start,
     )  # fmt: skip
 
 
