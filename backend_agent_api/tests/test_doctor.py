@@ -427,6 +427,18 @@ async def test_a_reconciliation_that_has_stopped_is_told_where_something_is_sold
         assert re.search(r"drift 0, 6\d minutes ago", quiet.text), quiet.text
 
 
+async def test_an_audit_that_did_not_finish_is_no_fault_in_the_ledger(installation: Installation) -> None:
+    await installation.run_sql(
+        "insert into public.reconciliation_runs (is_full, finished_at, report)"
+        """ values (true, now(), '{"drift": 0, "audit_faults": 0, "audit_finished": false}')"""
+    )
+    found = await installation.examine()
+    assert "RECONCILE_AUDIT_TIMEOUT" in found.cure_of(
+        "warn", "reconciliation", "the audit of the ledger did not finish"
+    )
+    assert found.status == 0
+
+
 async def test_events_that_wait_are_told_and_are_no_failure(installation: Installation) -> None:
     await installation.run_sql(
         "insert into public.stripe_events (id, type, livemode, created_at, payload, status)"

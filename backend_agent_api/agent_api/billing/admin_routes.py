@@ -58,6 +58,7 @@ RECONCILIATION_EXAMPLE: dict[str, Any] = {
             "events": {"listed": 14, "applied": 1, "failed": 0},
             "unpaid": {"checked": 3, "closed": 1},
             "audit_faults": None,
+            "audit_finished": True,
             "audit_examples": [],
         },
     },

@@ -57,7 +57,7 @@ def render(report: Report) -> str:
         f"undelivered      {undelivered.tokens} tokens of {undelivered.purchases} purchases of deleted accounts",
         f"events           {events.listed} listed, {events.applied} applied, {events.failed} failed",
         f"unpaid purchases {unpaid.checked} asked about, {unpaid.closed} closed",
-        f"audit_ledger()   {report.audit_faults} faults",
+        f"audit_ledger()   {f'{report.audit_faults} faults' if report.audit_finished else 'did not finish'}",
     ]
     lines += [
         f"  differs: {d.payment_intent_id} {d.field}: ours {d.ours}, Stripe {d.stripe}" for d in report.differences

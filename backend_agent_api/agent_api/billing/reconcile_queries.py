@@ -222,7 +222,9 @@ async def list_paid(
 
 
 async def audit_ledger(connection: Connection, *, timeout_seconds: float) -> list[str]:
-    """Every fault in the ledger, in words."""
+    """Every fault in the ledger, in words. In a transaction, where this limit stands for the server's own."""
+    limit = f"{max(1, round(timeout_seconds * 1_000))}ms"
+    await connection.execute("select set_config('statement_timeout', $1, true)", limit)
     rows = await connection.fetch("select fault, detail from public.audit_ledger()", timeout=timeout_seconds)
     return [f"{row['fault']}: {row['detail']}" for row in rows]
 

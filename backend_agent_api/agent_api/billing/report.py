@@ -85,9 +85,8 @@ class Report(BaseModel):
     undelivered: Undelivered = Undelivered()
     events: EventSums = EventSums()
     unpaid: UnpaidSums = UnpaidSums()
-    audit_faults: int | None = Field(
-        default=None, description="Of audit_ledger(); 1 where it did not end. Null: not asked."
-    )
+    audit_faults: int | None = Field(default=None, description="Of audit_ledger(). Null: not asked.")
+    audit_finished: bool = Field(default=True, description="False: it was cut off, and audit_faults says nothing.")
     audit_examples: list[str] = []
 
     def add_difference(self, difference: Difference) -> None:
@@ -103,7 +102,7 @@ class Report(BaseModel):
     @property
     def is_clean(self) -> bool:
         """Whether the books agree with Stripe and with themselves."""
-        return self.drift == 0 and not self.audit_faults
+        return self.drift == 0 and not self.audit_faults and self.audit_finished
 
 
 class RunRead(BaseModel):

@@ -90,4 +90,7 @@ def _judge(text: str | None, has_failed: bool, age_seconds: float) -> Finding:
     if drift or audit:
         cure = f"{RECONCILE} lists each difference with its payment; docs/stripe-setup.md says how to settle it"
         return fail(name, f"the last run, {minutes}, found drift {drift} and {audit} faults in the ledger", cure)
+    if not report.get("audit_finished", True):
+        cure = "select * from public.audit_ledger() by hand, or raise RECONCILE_AUDIT_TIMEOUT_SECONDS"
+        return warn(name, f"drift 0, {minutes}, and the audit of the ledger did not finish", cure)
     return ok(name, f"drift 0, {minutes}")

@@ -1638,9 +1638,15 @@ export interface components {
             unpaid: components["schemas"]["UnpaidSums"];
             /**
              * Audit Faults
-             * @description Of audit_ledger(); 1 where it did not end. Null: not asked.
+             * @description Of audit_ledger(). Null: not asked.
              */
             audit_faults?: number | null;
+            /**
+             * Audit Finished
+             * @description False: it was cut off, and audit_faults says nothing.
+             * @default true
+             */
+            audit_finished: boolean;
             /**
              * Audit Examples
              * @default []
@@ -5081,6 +5087,7 @@ export interface operations {
                      *             "checked": 3,
                      *             "closed": 1
                      *           },
+                     *           "audit_finished": true,
                      *           "audit_examples": []
                      *         }
                      *       },
