@@ -284,12 +284,19 @@ async def test_a_shorter_limit_of_the_server_does_not_cut_the_audit(database: Da
     async with database.superuser() as connection:
         await connection.execute(f'alter database "{database.name}" set statement_timeout = 2000')
     async with run_sandbox(tmp_path) as sandbox, run_shop(database, sandbox) as shop:
-        async with database.superuser() as connection, connection.transaction():
-            # The audit waits for this longer than the server would let it.
-            await connection.execute("set local statement_timeout = 0")
-            await connection.execute("lock table public.transactions in access exclusive mode")
-            running = asyncio.create_task(reconcile(shop))
-            await connection.execute("select pg_sleep(3.5)")
+        async with database.superuser() as watcher, database.superuser() as holder:
+            await watcher.execute("set statement_timeout = 0")
+            async with holder.transaction():
+                await holder.execute("lock table public.transactions in access exclusive mode")
+                running = asyncio.create_task(reconcile(shop))
+                # The audit waits for this longer than the server would let it.
+                has_outlasted = (
+                    "select exists (select from pg_stat_activity where datname = current_database()"
+                    " and wait_event_type = 'Lock' and clock_timestamp() - query_start > interval '2.5 seconds')"
+                )
+                async with asyncio.timeout(30):
+                    while not await watcher.fetchval(has_outlasted):  # noqa: ASYNC110 - a wait for a lock has no event
+                        await asyncio.sleep(0.05)
         assert (await running).is_clean
 
 
