@@ -67,6 +67,9 @@ def extract_pdf(content: bytes, limits: ExtractionLimits, on_picture: Callable[[
     unread = len(pictures) - len(known)
     reason = _unread_reason(is_read, is_cut=len(read) < len(pictures))
     if unread and not any(texts.values()):
+        if None in read.values():
+            # Damaged: no other way of seeing would help.
+            raise ExtractionError("unreadable", "The PDF holds no text, and pages that OCR cannot read.")
         raise ExtractionError("needs_vision", f"The PDF holds pictures of pages and no text; {reason}.")
     return Extraction(
         title=title,
