@@ -87,7 +87,7 @@ async def test_among_ten_thousand_other_chunks(database: Database, people: list[
 
 
 async def check_recall(library: Library, questions: Sequence[Vector]) -> None:
-    """The index is built with chance: in some builds a question misses a whole subject, and no single one may decide."""
+    """The index is built with chance: a question may miss a whole subject, and no single one is to decide."""
     recalls: dict[str, float] = {}
     for name, user_id, scope, condition in (
         ("stranger", None, "all", "owner_id is null"),
