@@ -61,8 +61,8 @@ class Reconciler:
     async def keep_reconciling(self) -> None:
         """Run whenever one is due, until cancelled."""
         while True:
-            # Replicas must not ask for the lease in step: no secret hangs on this random number.
-            share = random.uniform(*self._next_after)  # noqa: S311
+            # Replicas must not ask for the lease in step.
+            share = random.uniform(*self._next_after)  # noqa: S311 - no secret hangs on this number
             self._next_after = NEXT_AFTER
             await asyncio.sleep(self._settings.reconcile_interval_seconds * share)
             try:
