@@ -189,6 +189,7 @@ async def test_everything_at_once_neither_deadlocks_nor_breaks_the_books(
     holder = uuid4()
     begun: list[tuple[UUID, Begun]] = []
     ended: list[tuple[UUID, Begun]] = []
+    deleted: list[tuple[UUID, Begun]] = []
 
     async def start(connection: asyncpg.Connection) -> None:
         person = rng.choice(people)
@@ -201,9 +202,12 @@ async def test_everything_at_once_neither_deadlocks_nor_breaks_the_books(
             await Turns(connection, person, holder).settle(turn.request_id, rng.choice(["done", "failed", "released"]))
 
     async def delete(connection: asyncpg.Connection) -> None:
-        if begun and ended:
-            person, turn = rng.choice([rng.choice(begun), rng.choice(ended)])
+        # A running one is refused with 409, a deleted one with 404; ended ones go.
+        piles = [pile for pile in (begun, ended, deleted) if pile]
+        if piles:
+            person, turn = rng.choice(rng.choice(piles))
             await connection.execute("select public.delete_conversation($1, $2)", person, turn.session_id)
+            deleted.append((person, turn))
 
     async def stop(connection: asyncpg.Connection) -> None:
         if begun:
