@@ -110,7 +110,8 @@ def examples(variables: Variables) -> Iterator[Problem]:
     """Values that nobody has made their own."""
     for name, value in variables.items():
         setting = SETTINGS.get(name)
-        if setting is not None and (value == setting.example or PLACEHOLDER.search(value)) and not setting.is_kept:
+        # Not every example is a placeholder: a model's name is a good value.
+        if setting is not None and PLACEHOLDER.search(value) and not setting.is_kept:
             yield Problem(".env", f"{name} still holds an example", "put your own value there, or remove the line")
 
 

@@ -77,7 +77,7 @@ class Setting:
     in_container: str | None = None
     """What a container always gets, whatever .env says: a path of its own."""
     example: str = ""
-    """The shape of a value. As a value it is refused."""
+    """The shape of a value; where nobody could use it as one, it is refused."""
     required_by: tuple[Reader, ...] = ()
     """Who does not start without it."""
     required: str = ""
