@@ -37,7 +37,7 @@ def _run(psql: str, dsn: str, arguments: list[str], *, stdin: str | None) -> str
     environment = os.environ | {
         "PGPASSWORD": unquote(address.password or ""),
         "PGOPTIONS": f"-c client_min_messages=warning -c statement_timeout={STATEMENT_TIMEOUT_SECONDS}s",
-        "PGCONNECT_TIMEOUT": "10",
+        "PGCONNECT_TIMEOUT": "30",
         "PGCLIENTENCODING": "UTF8",
     }
     connection = [

@@ -16,8 +16,14 @@ from local_stack.postgres.testing import Database
 from local_stack.processes import free_ports
 
 SQL_DIRECTORY = Path(__file__).resolve().parents[2] / "sql"
-# Nothing in a test's cluster has to survive a power cut.
-SETTINGS = {"fsync": "off", "full_page_writes": "off", "shared_buffers": "64MB", "max_connections": "200"}
+# Nothing in a test's cluster has to survive a power cut. Rows are counted when a test says so, and at no other moment.
+SETTINGS = {
+    "fsync": "off",
+    "full_page_writes": "off",
+    "autovacuum": "off",
+    "shared_buffers": "64MB",
+    "max_connections": "200",
+}
 EMPTY_TEMPLATE = "template_empty"
 PRODUCT_TEMPLATE = "template_product"
 

@@ -22,7 +22,7 @@ def file(key: str, fingerprint: str = "1", aliases: Sequence[str] = (), **more: 
 async def hold_lease(connection: asyncpg.Connection, pipeline_id: str = PIPELINE) -> UUID:
     holder = uuid4()
     await connection.execute("delete from public.job_leases")
-    await connection.fetchval("select public.acquire_job_lease($1, $2, 30)", f"rag-sync:{pipeline_id}", holder)
+    await connection.fetchval("select public.acquire_job_lease($1, $2, 600)", f"rag-sync:{pipeline_id}", holder)
     return holder
 
 

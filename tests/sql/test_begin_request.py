@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import AsyncGenerator, AsyncIterator
 from contextlib import asynccontextmanager
 from uuid import UUID, uuid4
@@ -10,7 +11,7 @@ import asyncpg
 import pytest
 
 from local_stack.postgres.testing import Database
-from tests.sql.turns import Begun, Turns, audit
+from tests.sql.turns import RATE_WINDOW_SECONDS, Begun, Turns, audit
 
 TABLES_OF_A_TURN = ("conversations", "messages", "requests", "transactions")
 A_UUID = "6f0e1c1c-0a0d-4e5e-9a51-4a6b5d1f2a30"
@@ -198,26 +199,29 @@ async def test_a_request_id_stays_used_after_its_conversation_or_account_is_dele
         await stranger.begin("Hello", request_id=second.request_id)
 
 
+async def check_wait(user: Turns, oldest: Begun) -> None:
+    """A turn too many is told in how many seconds the oldest leaves the window."""
+    left = "select $2 - extract(epoch from clock_timestamp() - timestamp)::float from public.requests where id = $1"
+    before = await user.connection.fetchval(left, oldest.request_id, RATE_WINDOW_SECONDS)
+    with pytest.raises(asyncpg.PostgresError) as caught:
+        await user.begin(rate_limit=3)
+    after = await user.connection.fetchval(left, oldest.request_id, RATE_WINDOW_SECONDS)
+    assert caught.value.sqlstate == "AP429"
+    assert math.ceil(after) <= int(caught.value.detail or "") <= math.ceil(before)
+
+
 async def test_the_rate_limit_counts_new_turns_and_says_how_long_to_wait(
     user: Turns, stranger: Turns, connection: asyncpg.Connection
 ) -> None:
     turns = [await user.begin(rate_limit=3) for _ in range(3)]
-    with pytest.raises(asyncpg.PostgresError) as caught:
-        await user.begin(rate_limit=3)
-    assert caught.value.sqlstate == "AP429"
-    assert 58 <= int(caught.value.detail or "") <= 60
+    await check_wait(user, turns[0])
     # A repeat is served, and one more would have been refused for it had it been counted.
     assert (await user.begin(request_id=turns[0].request_id, rate_limit=3)).outcome == "known"
     assert (await stranger.begin(rate_limit=3)).outcome == "started"
-    await connection.execute(
-        "update public.requests set timestamp = timestamp - interval '50 seconds' where id = $1", turns[0].request_id
-    )
-    with pytest.raises(asyncpg.PostgresError) as caught:
-        await user.begin(rate_limit=3)
-    assert 8 <= int(caught.value.detail or "") <= 10
-    await connection.execute(
-        "update public.requests set timestamp = timestamp - interval '11 seconds' where id = $1", turns[0].request_id
-    )
+    age = "update public.requests set timestamp = clock_timestamp() - make_interval(secs => $2) where id = $1"
+    await connection.execute(age, turns[0].request_id, RATE_WINDOW_SECONDS - 600)
+    await check_wait(user, turns[0])
+    await connection.execute(age, turns[0].request_id, RATE_WINDOW_SECONDS + 1)
     assert (await user.begin(rate_limit=3)).outcome == "started"
 
 

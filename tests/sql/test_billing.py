@@ -12,6 +12,7 @@ import asyncpg
 import pytest
 
 from local_stack.postgres.testing import Database
+from tests.sql.test_queue import wait_for_lock
 
 SCRIPTS = Path(__file__).resolve().parents[2] / "sql"
 PERSONAL = ("Sample", "person@example.com", "1 Example Road", "4242", "203.0.113.7", "Sample & Sons")
@@ -24,15 +25,6 @@ async def begin(connection: asyncpg.Connection, user_id: UUID, purchase_id: UUID
     )
 
 
-async def waiting(database: Database) -> None:
-    """Return once a session of this database waits for a lock."""
-    async with asyncio.timeout(10), database.superuser() as connection:
-        while not await connection.fetchval(  # noqa: ASYNC110 - another session's wait has no event
-            "select count(*) from pg_stat_activity where wait_event_type = 'Lock' and datname = current_database()"
-        ):
-            await asyncio.sleep(0.01)
-
-
 async def test_a_payment_waits_for_the_profile_before_it_holds_the_purchase(database: Database) -> None:
     """The lock order that everything follows; the other way round would deadlock with a turn or another payment."""
     user_id, purchase_id = await database.add_user(), uuid4()
@@ -41,7 +33,7 @@ async def test_a_payment_waits_for_the_profile_before_it_holds_the_purchase(data
         async with holder.transaction():
             await holder.execute("select 1 from public.user_profiles where id = $1 for no key update", user_id)
             paying = asyncio.create_task(payer.fetchrow(PAYMENT, purchase_id, user_id, "pi_1"))
-            await waiting(database)
+            await wait_for_lock(database)
             async with third.transaction():
                 await third.execute("select 1 from public.purchases where id = $1 for update nowait", purchase_id)
         row = await paying
@@ -65,7 +57,7 @@ async def test_a_second_delivery_of_an_event_waits_for_the_first_and_repeats_its
         assert row is not None
         assert (row["status"], row["is_repeat"], row["tokens_moved"]) == ("applied", False, 100)
         repeating = asyncio.create_task(second.fetchrow(apply, *arguments))
-        await waiting(database)
+        await wait_for_lock(database)
         await transaction.commit()
         row = await repeating
         assert row is not None
@@ -109,7 +101,7 @@ async def test_an_account_takes_its_customer_along_and_leaves_the_books(database
 async def test_the_tokens_of_a_payment_made_before_the_upgrade_are_taken_back_by_hand(database: Database) -> None:
     """As docs/stripe-setup.md says it: once, for a payment that is known, and never below zero."""
     text = (SCRIPTS.parent / "docs" / "stripe-setup.md").read_text(encoding="utf-8")
-    [_, by_hand] = text.split("```sql\n")
+    [by_hand] = [each for each in text.split("```sql\n") if each.startswith("do $$")]
     by_hand = by_hand.partition("```")[0].replace("pi_of_the_payment", "pi_old")
     user_id = await database.add_user()
     async with database.connect() as connection:
@@ -254,7 +246,7 @@ async def test_an_account_deleted_while_its_event_arrives_leaves_nothing(databas
         await transaction.start()
         await keep(receiving, event)
         gone = asyncio.create_task(deleting.execute("delete from auth.users where id = $1", user_id))
-        await waiting(database)
+        await wait_for_lock(database)
         await transaction.commit()
         await gone
         assert await words_of(receiving, "evt_1") == set()
@@ -291,7 +283,7 @@ async def test_two_operators_at_once_acknowledge_once(database: Database) -> Non
         await transaction.start()
         await first.execute(acknowledge, operators[0], "mine")
         other = asyncio.create_task(second.fetchrow(acknowledge, operators[1], "yours"))
-        await waiting(database)
+        await wait_for_lock(database)
         await transaction.commit()
         row = await other
         assert row is not None
@@ -349,7 +341,7 @@ async def test_an_account_made_again_during_its_payment_gets_the_tokens(database
             async with first.transaction():
                 await first.execute(before[0], *before[1])
                 following = asyncio.create_task(second.execute(after[0], *after[1]))
-                await waiting(database)
+                await wait_for_lock(database)
             await following
             assert await payer.fetchval("select tokens from public.user_profiles where id = $1", user_id) == 100
             assert await payer.fetch("select * from public.audit_ledger()") == []

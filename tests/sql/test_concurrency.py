@@ -13,10 +13,11 @@ import asyncpg
 import pytest
 
 from local_stack.postgres.testing import Database
+from tests.sql.test_queue import wait_for_lock
 from tests.sql.turns import Begun, Turns, audit
 
 CONNECTIONS = 40
-SECONDS_MAX = 60
+SECONDS_MAX = 120
 
 Act: TypeAlias = Callable[[asyncpg.Connection], Awaitable[object]]
 
@@ -138,18 +139,9 @@ async def test_a_second_person_waits_for_the_first_and_is_refused(
         await transaction.start()
         assert await begin(user, request_id, session_id)(connections[0]) == "started"
         second = asyncio.create_task(at_once(connections[1:2], [begin(stranger, request_id, session_id)]))
-        await until_waiting(connections[2])
+        await wait_for_lock(database)
         await transaction.commit()
         assert await second == [expected]
-
-
-async def until_waiting(connection: asyncpg.Connection) -> None:
-    """Return once some session waits for a lock of another."""
-    async with asyncio.timeout(SECONDS_MAX):
-        while not await connection.fetchval(  # noqa: ASYNC110 - a lock of Postgres tells nobody
-            "select count(*) from pg_locks where not granted"
-        ):
-            await asyncio.sleep(0.005)
 
 
 async def test_a_turn_is_settled_once_by_its_process_and_the_sweepers(

@@ -65,7 +65,7 @@ async def test_the_job_of_a_worker_that_died_is_given_back_once(database: Databa
         take = "update queue.procrastinate_jobs set status = 'doing', worker_id = $2 where id = $1"
         await connection.execute(take, first, dead)
         await connection.execute(take, second, alive)
-        again = "select public.requeue_lost_jobs(30, $1, $2)"
+        again = "select public.requeue_lost_jobs(600, $1, $2)"
         assert await connection.fetchval(again, alive, []) == 1
         assert await connection.fetchval(again, alive, []) == 0
         assert [status for _, status in await jobs(connection)] == ["todo", "doing"]

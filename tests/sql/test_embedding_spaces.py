@@ -14,6 +14,7 @@ from tests.sql.test_install import OLD_VERSIONS, USER, make_old
 from tests.sql.test_queue import wait_for_lock
 
 ENSURE = "select public.ensure_embedding_space($1, $2)"
+SWITCH_SECONDS_MAX = 120
 
 
 async def spaces(connection: asyncpg.Connection) -> list[tuple[str, bool, bool]]:
@@ -82,8 +83,10 @@ async def test_a_switch_shows_every_search_one_space_or_the_other(database: Data
         seen: list[frozenset[str]] = []
 
         async def read() -> None:
-            while len(seen) < 60:
-                seen.append(frozenset(await contents(reader)))
+            # Sixty, and on until one of them came after a switch and another before it.
+            async with asyncio.timeout(SWITCH_SECONDS_MAX):
+                while len(seen) < 60 or len(set(seen)) < 2:
+                    seen.append(frozenset(await contents(reader)))
 
         reading = asyncio.create_task(read())
         while not reading.done():

@@ -18,7 +18,7 @@ from tests.sql.schema import SQL_DIRECTORY, apply
 from tests.sql.test_grants import ROLES
 
 QUEUE_SCRIPT = SQL_DIRECTORY / "26-queue.sql"
-WORKER_SECONDS_MAX = 30
+WORKER_SECONDS_MAX = 60
 TASK = "rag_pipeline.index_document"
 
 
@@ -163,6 +163,7 @@ async def test_a_job_to_be_tried_again_gives_way_to_a_newer_one(database: Databa
 
 
 async def wait_for_lock(database: Database) -> None:
+    """Return once a session of this database waits for a lock of another."""
     async with asyncio.timeout(WORKER_SECONDS_MAX), database.superuser() as connection:
         waiting = (
             "select count(*) from pg_stat_activity where datname = current_database() and wait_event_type = 'Lock'"

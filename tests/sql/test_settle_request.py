@@ -137,7 +137,7 @@ async def test_a_lease_is_renewed_for_all_turns_of_a_process_and_no_other(
     done = await turns.answer()
     ids = [turn.request_id for turn in (*mine, theirs, done)]
     before = (await request(connection, mine[0]))["lease_expires_at"]
-    renewed = await connection.fetch("select * from public.renew_leases($1, $2, 60)", turns.holder, ids)
+    renewed = await connection.fetch("select * from public.renew_leases($1, $2, 1200)", turns.holder, ids)
     assert {row[0] for row in renewed} == {turn.request_id for turn in mine}
     assert (await request(connection, mine[0]))["lease_expires_at"] > before
 
