@@ -12,7 +12,7 @@ def statements(path: Path) -> list[str]:
 
 
 async def test_the_sql_of_the_pages_runs(database: Database) -> None:
-    # That page's only one is about a payment of a former release: tests/sql/test_billing.py runs it.
+    # That page's are about payments of a former release: tests/sql/test_billing.py and tests/end_to_end_money run them.
     blocks = [block for each in FOLLOWED if each.name != "stripe-setup.md" for block in statements(each)]
     assert len(blocks) >= 8
     user_id = await database.add_user(tokens=1, email="you@yourdomain.com")

@@ -58,6 +58,30 @@ async def examine_events(connection: asyncpg.Connection) -> Findings:
     return findings or [ok("stripe events", f"{row['applied']} applied in {RECENT_DAYS} days, none failed or flagged")]
 
 
+async def examine_earlier_payments(connection: asyncpg.Connection) -> Findings:
+    """Payments of an earlier version's shop whose news came after the upgrade: ignored, for an operator to credit.
+
+    Only what looks like one and names a person of this installation: others may sell in the same Stripe account.
+    """
+    count: int = await connection.fetchval(
+        """
+        select count(distinct e.payload #>> '{data,object,id}')
+        from public.stripe_events as e
+        cross join lateral (select e.payload #> '{data,object,metadata}' as metadata) as m
+        join public.user_profiles as p on p.id::text = lower(m.metadata ->> 'user_id')
+        where e.type = 'payment_intent.succeeded' and e.status = 'ignored'
+            and m.metadata ?& array['tier', 'tokens'] and not m.metadata ? 'app'
+            and not exists (
+                select from public.transactions as t where t.stripe_payment_intent_id = e.payload #>> '{data,object,id}'
+            )
+        """
+    )
+    if not count:
+        return []
+    cure = 'list and credit them: docs/stripe-setup.md, section 6, "Payments under way during the upgrade"'
+    return [warn("earlier payments", f"{count} made in the version before the upgrade credited nobody", cure)]
+
+
 async def examine_reconciliation(connection: asyncpg.Connection, settings: Settings) -> Findings:
     """The newest comparison that ended, whether it failed, and whether others follow it."""
     rows = await connection.fetch(

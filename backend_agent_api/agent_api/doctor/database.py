@@ -5,7 +5,12 @@ from functools import partial
 import asyncpg
 
 from agent_api.doctor.access import examine_grants, examine_row_security
-from agent_api.doctor.books import examine_events, examine_ledger, examine_reconciliation
+from agent_api.doctor.books import (
+    examine_earlier_payments,
+    examine_events,
+    examine_ledger,
+    examine_reconciliation,
+)
 from agent_api.doctor.clock import Clock
 from agent_api.doctor.documents import examine_documents, examine_queue
 from agent_api.doctor.findings import Finding, Findings, fail, ok, run_check
@@ -38,6 +43,7 @@ async def examine_database(settings: Settings, clock: Clock) -> Findings:
                 "grants": examine_grants,
                 "ledger": examine_ledger,
                 "events": examine_events,
+                "earlier payments": examine_earlier_payments,
                 "reconciliation": partial(examine_reconciliation, settings=settings),
                 "documents": examine_documents,
                 "queue": examine_queue,
