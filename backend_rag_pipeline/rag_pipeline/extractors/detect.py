@@ -19,6 +19,7 @@ DOCX = "application/vnd.openxmlformats-officedocument.wordprocessingml.document"
 PPTX = "application/vnd.openxmlformats-officedocument.presentationml.presentation"
 XLSX = "application/vnd.openxmlformats-officedocument.spreadsheetml.sheet"
 XLS = "application/vnd.ms-excel"
+MAIL = "message/rfc822"
 _ZIP_PARTS: tuple[tuple[str, Kind, str], ...] = (
     ("word/document", "office", DOCX),
     ("ppt/presentation", "office", PPTX),
@@ -56,7 +57,7 @@ _TEXT_EXTENSIONS: dict[str, tuple[Kind, str]] = {
     "json": ("json", "application/json"),
     "xml": ("markup", "application/xml"),
     "svg": ("markup", "application/xml"),
-    "eml": ("markup", "message/rfc822"),
+    "eml": ("markup", MAIL),
     "ipynb": ("markup", "application/x-ipynb+json"),
     "rst": ("markup", "text/x-rst"),
     "org": ("markup", "text/x-org"),

@@ -1,12 +1,14 @@
 """One file to its extraction, by whichever extractor reads it. Runs in the worker process."""
 
+import codecs
+import re
 from collections.abc import Callable
 from pathlib import PurePosixPath
 
 from rag_pipeline.extractors.archives import check_archive
 from rag_pipeline.extractors.decoding import decode_text, html_charset
 from rag_pipeline.extractors.delimited import extract_delimited
-from rag_pipeline.extractors.detect import UNREADABLE_CONTENT, Kind, detect_binary, detect_text
+from rag_pipeline.extractors.detect import MAIL, UNREADABLE_CONTENT, Kind, detect_binary, detect_text
 from rag_pipeline.extractors.documents import (
     extract_html,
     extract_json,
@@ -19,6 +21,9 @@ from rag_pipeline.extractors.limits import ExtractionLimits
 from rag_pipeline.extractors.model import Extraction, ExtractionError
 from rag_pipeline.extractors.pdf import extract_pdf
 from rag_pipeline.extractors.workbooks import extract_sheets, extract_workbook
+
+# A mail whose parts say what they are in is read as it came: decoded first, it would be decoded twice.
+_MAIL_CHARSET = re.compile(rb"""charset\s*+=\s*+["']?+(?!utf-?8)""", re.IGNORECASE)
 
 
 def extract_file(
@@ -79,6 +84,8 @@ def _extract_text(content: bytes, *, file_name: str, mime_type: str | None, limi
             return extract_delimited(text, mime_type=found_type, name=PurePosixPath(file_name).stem, limits=limits)
         case "json":
             return extract_json(text)
+        case "markup" if found_type == MAIL and _MAIL_CHARSET.search(content):
+            return extract_office(content.removeprefix(codecs.BOM_UTF8), found_type)
         case "markup":
             return extract_markup(text, found_type)
         case _:

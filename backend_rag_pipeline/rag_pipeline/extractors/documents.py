@@ -6,12 +6,12 @@ import re
 from contextlib import suppress
 
 from rag_pipeline.extractors.cleaning import clean_line, clean_text
-from rag_pipeline.extractors.detect import PPTX
+from rag_pipeline.extractors.detect import MAIL, PPTX
 from rag_pipeline.extractors.model import Extraction, PageText
 from rag_pipeline.extractors.reader import read
 
 _SLIDES = {PPTX, "application/vnd.ms-powerpoint", "application/vnd.oasis.opendocument.presentation"}
-_MAIL = {"message/rfc822", "application/vnd.ms-outlook"}
+_MAILS = {MAIL, "application/vnd.ms-outlook"}
 _TITLE = re.compile(r"<title[^>]{0,200}>(.{0,2000}?)</title>", re.IGNORECASE | re.DOTALL)
 _META_CHARSET = re.compile(r"""(<meta[^>]{0,200}?charset\s*=\s*["']?)[A-Za-z0-9_.:-]{2,40}""", re.IGNORECASE)
 _XML_ENCODING = re.compile(r"""\A\s*<\?xml[^>]{0,200}\?>""")
@@ -28,7 +28,7 @@ def extract_office(content: bytes, mime_type: str) -> Extraction:
     Raises ExtractionError: unreadable, encrypted.
     """
     document = read(content, mime_type)
-    subject = document.metadata.subject if mime_type in _MAIL else None
+    subject = document.metadata.subject if mime_type in _MAILS else None
     title = clean_line(subject or document.metadata.title or "", max_characters=300) or None
     if mime_type in _SLIDES and document.pages:
         pages = tuple(

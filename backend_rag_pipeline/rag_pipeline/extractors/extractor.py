@@ -17,7 +17,7 @@ from rag_pipeline.extractors.processes import BeforePictures, ProcessPool, open_
 from rag_pipeline.extractors.vision import VisionModel
 from rag_pipeline.settings import Settings
 
-EXTRACTOR_VERSION = "1"
+EXTRACTOR_VERSION = "2"
 """Part of a document's index_version: raise it when the same bytes give another text."""
 
 
