@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 
+from deployer.connections import note_on_connections
 from deployer.docker import REPOSITORY, Docker, print_command
 from deployer.health import NOT_STARTED, ONE_SHOT, Watch, last_lines, read_containers
 from deployer.machine_checks import examine_docker, examine_machine, examine_neighbours
@@ -126,6 +127,8 @@ def _explain(target: Target, docker: Docker, unwell: dict[str, str]) -> None:
 
 def _print_next_steps(target: Target) -> None:
     variables = target.variables()
+    if note := note_on_connections(variables):
+        print(note, flush=True)
     api = variables.get("AGENT_API_HOSTNAME", "agent.yourdomain.com")
     site = variables.get("FRONTEND_HOSTNAME", "chat.yourdomain.com")
     if target.kind == "cloud":

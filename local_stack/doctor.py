@@ -6,6 +6,7 @@ import os
 import subprocess
 from collections.abc import Mapping
 
+from deployer.connections import note_on_connections
 from deployer.examination import examine_in_container, names_of_containers
 from local_stack import environments
 from local_stack.configuration import load_configuration, read_own_env_file
@@ -24,6 +25,8 @@ def run_doctor(workspace: Workspace) -> int:
     """Examine the person's `.env`, or else the running stack. Returns 0, 1 where something failed, or 2."""
     try:
         what, environment = choose_configuration(workspace)
+        if what == OWN and (note := note_on_connections(environment)):
+            print(note, flush=True)
         if what == OWN and (hosts := names_of_containers(environment)):
             return _status(examine_in_container(hosts, environment, is_rehearsal=False))
         _prepare(workspace)

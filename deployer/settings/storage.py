@@ -26,7 +26,13 @@ DATABASE = Section(
             is_common=True,
         ),
         Setting("DATABASE_POOL_MIN_SIZE", (API,), "2"),
-        Setting("DATABASE_POOL_MAX_SIZE", BOTH, "20", "Connections of one process.", worker_default="10"),
+        Setting(
+            *("DATABASE_POOL_MAX_SIZE", BOTH, "20"),
+            "Connections of one process; the worker's queue takes up to 14 more. Behind a pooler in session mode all of"
+            " them count: docs/operations.md, Capacity.",
+            worker_default="10",
+            is_common=True,
+        ),
         Setting("DATABASE_ACQUIRE_TIMEOUT_SECONDS", BOTH, "5", worker_default="10"),
         Setting("DATABASE_CONNECT_TIMEOUT_SECONDS", BOTH, "5"),
         Setting("DATABASE_COMMAND_TIMEOUT_SECONDS", (API,), "15"),

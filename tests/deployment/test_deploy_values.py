@@ -2,10 +2,15 @@
 
 from __future__ import annotations
 
+import re
+
 import pytest
 
+from deployer.connections import connections_max, note_on_connections
+from deployer.render import SERVICES
 from deployer.settings import SETTINGS
 from deployer.settings_checks import examples
+from local_stack.paths import REPOSITORY
 from tests.deployment.deploying import COMPLETE, Operator
 
 # An `.env` as people have it from earlier versions, with their own values where an example stood.
@@ -41,3 +46,53 @@ def test_an_older_file_with_the_values_of_its_owner_is_taken(operator: Operator)
 def test_an_example_of_the_table_is_refused_unless_it_is_a_good_value(name: str) -> None:
     found = list(examples({name: SETTINGS[name].example}))
     assert [problem.is_fatal for problem in found] == ([] if name in NO_PLACEHOLDERS else [True])
+
+
+POOLER = "postgresql://postgres.abcdefgh:s3cret@aws-0-eu-central-1.pooler.supabase.com"
+
+
+@pytest.mark.parametrize(
+    ("sizes", "connections"),
+    [
+        ({}, 55),
+        ({"DATABASE_POOL_MAX_SIZE": "10"}, 45),
+        ({"DATABASE_POOL_MAX_SIZE": "10", "RAG_WORKER_CONCURRENCY": "4"}, 39),
+        ({"DATABASE_POOL_MAX_SIZE": "5", "RAG_WORKER_CONCURRENCY": "2"}, 27),
+        ({"DATABASE_POOL_MAX_SIZE": "10", "AGENT_API_REPLICAS": "2", "RAG_PIPELINE_REPLICAS": "0"}, 56),
+    ],
+)
+def test_what_a_pooler_must_admit_is_counted(sizes: dict[str, str], connections: int) -> None:
+    note = note_on_connections({"DATABASE_URL": f"{POOLER}:5432/postgres", **sizes})
+    assert note.startswith(f"{connections} connections at most: the Supabase project's Pool Size")
+
+
+def test_the_pages_name_the_numbers_of_the_settings() -> None:
+    page = (REPOSITORY / "docs" / "operations.md").read_text(encoding="utf-8")
+    rows = re.findall(r"\n\| (not set|\d+)[^|]* \| (not set|\d+)[^|]* \| (\d+) \|", page)
+    assert len(rows) == 4
+    for pool, jobs, connections in rows:
+        named = {"DATABASE_POOL_MAX_SIZE": pool, "RAG_WORKER_CONCURRENCY": jobs}
+        given = {name: value for name, value in named.items() if value != "not set"}
+        assert connections_max(given) == int(connections)
+    step = (REPOSITORY / "docs" / "deployment.md").read_text(encoding="utf-8")
+    size = re.search(r"set it to (\d+), with `DATABASE_POOL_MAX_SIZE=(\d+)`", step)
+    assert size and connections_max({"DATABASE_POOL_MAX_SIZE": size[2]}) <= int(size[1])
+    assert f"\n   DATABASE_POOL_MAX_SIZE={size[2]}\n" in step
+    instances = re.search(r"maxInstances: (\d+)", (REPOSITORY / "render.yaml").read_text(encoding="utf-8"))
+    assert instances is not None
+    blueprint = {name: service.values for name, service in SERVICES.items()}
+    api, job = (int(blueprint[name]["DATABASE_POOL_MAX_SIZE"]) for name in ("agent-api", "rag-pipeline"))
+    on_render = int(instances[1]) * (api + 1) + job + 14 + 10
+    assert f"open up to {on_render} connections" in " ".join(step.split())
+
+
+@pytest.mark.parametrize("end", ["6543/postgres", "port/postgres"])
+def test_where_no_session_is_counted_nothing_is_said(end: str) -> None:
+    assert note_on_connections({"DATABASE_URL": f"{POOLER}:{end}"}) == ""
+    assert note_on_connections({"DATABASE_URL": COMPLETE["DATABASE_URL"]}) == ""
+
+
+def test_the_number_of_connections_is_said_when_it_runs(operator: Operator) -> None:
+    assert "Pool Size" not in operator.run("--type", "cloud", "--dry-run").output
+    operator.variables["DATABASE_URL"] = f"{POOLER}/postgres"
+    assert "55 connections at most" in operator.run("--type", "cloud").output

@@ -85,3 +85,9 @@ def test_a_rehearsal_names_the_command_too(operator: Operator) -> None:
     assert (done.status, done.changes) == (0, [])
     assert "agent-api python -m agent_api.doctor" in done.output
     assert "cd backend_agent_api" not in done.output
+
+
+def test_what_a_pooler_must_admit_is_said(operator: Operator) -> None:
+    pooler = "postgresql://postgres.abcdefgh:pa55-s3cret@aws-0-eu-central-1.pooler.supabase.com:5432/postgres"
+    operator.variables |= {"DATABASE_URL": pooler, "LLM_BASE_URL": OLLAMA}
+    assert "55 connections at most" in operator.run("--type", "doctor").output
