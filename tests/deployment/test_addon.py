@@ -54,7 +54,7 @@ async def joined(proxy: Proxy, built_site: Path, tmp_path: Path) -> AsyncGenerat
             text = re.sub(rf"(?m)^([^#\n]*?){re.escape(line)}", rf"\g<1>{edited}", text)
         config.write_text(ITS_OWN.format(http=http, https=https, health=health) + text)
         async with run_caddy(config, {}, home=home, health_url=f"http://127.0.0.1:{health}/") as log:
-            context = await trust(home / "caddy" / "pki" / "authorities" / "local" / "root.crt")
+            context = await trust(home, https)
             yield Proxy(proxy.fleet, proxy.replicas, http, https, log, context)
 
 
@@ -83,7 +83,6 @@ async def test_an_answer_streams_and_too_large_a_question_does_not_arrive(joined
             await live.until_text("First")
             go_on.set()
             assert (await live.rest()).text == "First second"
-        headers = {**user.headers, "Content-Type": "application/json"}
-        refused = await client.post(ASK, content=b" " * (LIMIT + 1), headers=headers)
+        refused = await joined.announce(ASK, LIMIT + 1, {**user.headers, "Content-Type": "application/json"})
         assert (refused.status_code, refused.json()["error"]["code"]) == (413, "message_too_large")
         assert refused.headers["access-control-allow-origin"] == "*"
