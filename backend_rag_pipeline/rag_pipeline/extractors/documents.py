@@ -15,6 +15,12 @@ _MAILS = {MAIL, "application/vnd.ms-outlook"}
 _TITLE = re.compile(r"<title[^>]{0,200}>(.{0,2000}?)</title>", re.IGNORECASE | re.DOTALL)
 _META_CHARSET = re.compile(r"""(<meta[^>]{0,200}?charset\s*=\s*["']?)[A-Za-z0-9_.:-]{2,40}""", re.IGNORECASE)
 _XML_ENCODING = re.compile(r"""\A\s*<\?xml[^>]{0,200}\?>""")
+# A tag up to its style where that makes it see-through: the one way to hide which the library does not know.
+_SEE_THROUGH = re.compile(
+    r"""(<[a-z][^<>]{0,1000}?)(?=\sstyle\s*+=\s*+["'][^"'<>]{0,1000}?"""
+    r"""(?<![\w-])opacity\s*+:\s*+0*+(?:\.0*+)?+%?+\s*+[;"'!])""",
+    re.IGNORECASE,
+)
 # Text that a link would run instead of show.
 _HARMFUL_LINK = re.compile(r"\]\(\s*<?(?:javascript|vbscript|data|file):(?:[^()\n]|\([^()\n]*\))*\)", re.IGNORECASE)
 _ESCAPED_SIGN = re.compile(r"\\([<>&])")
@@ -51,7 +57,8 @@ def extract_html(text: str) -> Extraction:
     title = clean_line(html.unescape(found.group(1)), max_characters=300) if found else ""
     # The bytes below are UTF-8, whatever the page was in.
     body = _META_CHARSET.sub(r"\g<1>utf-8", _TITLE.sub("", text))
-    document = read(_XML_ENCODING.sub("", body).encode("utf-8", "replace"), "text/html")
+    body = _SEE_THROUGH.sub(r"\1 hidden", _XML_ENCODING.sub("", body))
+    document = read(body.encode("utf-8", "replace"), "text/html")
     return Extraction(title=title or None, mime_type="text/html", pages=(PageText(None, _markdown(document.content)),))
 
 

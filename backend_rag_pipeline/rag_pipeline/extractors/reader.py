@@ -6,13 +6,11 @@ import xberg
 
 from rag_pipeline.extractors.model import ExtractionError
 
-_HIDDEN = (
-    *("script", "style", "noscript", "template", "iframe", "object", "embed", "svg"),
+_LEFT_OUT = (
+    *("script", "style", "noscript", "template", "iframe", "object", "embed", "svg", "nav"),
     *("[hidden]", "[aria-hidden='true']"),
-    *('[style*="display:none"]', '[style*="display: none"]', '[style*="visibility:hidden"]'),
-    *('[style*="visibility: hidden"]', '[style*="font-size:0"]', '[style*="font-size: 0"]', '[style*="opacity:0;"]'),
 )
-"""Not shown by a browser, so not part of what the page says."""
+"""Not what a page says. What its styles hide (display, visibility, a letter size of zero) the library leaves out."""
 
 _loop: asyncio.AbstractEventLoop | None = None
 
@@ -41,8 +39,9 @@ def read(
         html_options=xberg.ConversionOptions(
             extract_metadata=False,
             skip_images=True,
-            exclude_selectors=list(_HIDDEN),
-            preprocessing=xberg.PreprocessingOptions(remove_forms=False),
+            exclude_selectors=list(_LEFT_OUT),
+            # Its own way with navigation takes a page's headers too, and the title in them.
+            preprocessing=xberg.PreprocessingOptions(remove_forms=False, remove_navigation=False),
         ),
     )
     source = xberg.ExtractInput(kind="bytes", bytes=content, mime_type=mime_type)
