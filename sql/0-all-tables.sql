@@ -61,6 +61,7 @@ begin
             'ensure_embedding_space',
             'finish_document_indexing',
             'finish_document_unchanged',
+            'flag_unknown_payment',
             'flush_run_events',
             'grant_tokens',
             'grant_tokens_for_purchase',
@@ -2638,6 +2639,38 @@ $$;
 comment on function public.acknowledge_payment_flag(text, uuid, text) is
 'An operator has dealt with a flagged payment: recorded with who and when, once; it is not raised again. No row: there is no such flag.';
 
+create or replace function public.flag_unknown_payment(p_purchase_id uuid, p_payment_intent_id text, p_is_unknown boolean) returns boolean
+language plpgsql security definer
+set search_path = ''
+as $$
+declare
+    v_reason constant text := 'payment_unknown_to_stripe';
+    v_is_undelivered boolean;
+begin
+    -- The order of record_payment: the purchase, then its flags.
+    select p.tokens_undelivered > 0 into v_is_undelivered from public.purchases as p
+    where p.id = p_purchase_id and p.payment_intent_id = p_payment_intent_id
+    for update;
+    if found and p_is_unknown then
+        perform private.set_payment_flag(p_payment_intent_id, v_reason, p_purchase_id, true);
+    elsif found and exists (
+        select from public.payment_flags as f
+        where f.payment_intent_id = p_payment_intent_id and f.reason = v_reason and f.closed_at is null
+    ) then
+        -- A payment has one flag: what else an operator must know about it is said again.
+        perform private.set_payment_flag(
+            p_payment_intent_id, case when v_is_undelivered then 'account_deleted' else v_reason end, p_purchase_id, v_is_undelivered
+        );
+    end if;
+    return exists (
+        select from public.payment_flags as f
+        where f.payment_intent_id = p_payment_intent_id and f.acknowledged_by is not null
+    );
+end;
+$$;
+comment on function public.flag_unknown_payment(uuid, text, boolean) is
+'Flags the payment that a purchase was paid with and that Stripe does not know, or closes that flag where it does. True: an operator has acknowledged it.';
+
 create or replace function public.record_payment_failure(p_purchase_id uuid, p_code text, p_failed_at timestamptz) returns void
 language sql security definer
 set search_path = ''
@@ -2846,6 +2879,7 @@ comment on function public.acquire_job_lease(text, uuid, integer) is 'Takes or r
 revoke all on function public.begin_purchase(uuid, uuid, text, integer, integer, text, boolean, integer, integer) from public, anon, authenticated;
 revoke all on function public.record_payment(uuid, uuid, text, text, bigint, text, boolean, timestamptz, bigint, text, timestamptz) from public, anon, authenticated;
 revoke all on function public.acknowledge_payment_flag(text, uuid, text) from public, anon, authenticated;
+revoke all on function public.flag_unknown_payment(uuid, text, boolean) from public, anon, authenticated;
 revoke all on function private.person_of_event(jsonb) from public, anon, authenticated;
 revoke all on function private.without_person(jsonb) from public, anon, authenticated;
 revoke all on function private.forget_person() from public, anon, authenticated;
@@ -2856,6 +2890,7 @@ revoke all on function public.acquire_job_lease(text, uuid, integer) from public
 grant execute on function public.begin_purchase(uuid, uuid, text, integer, integer, text, boolean, integer, integer) to service_role;
 grant execute on function public.record_payment(uuid, uuid, text, text, bigint, text, boolean, timestamptz, bigint, text, timestamptz) to service_role;
 grant execute on function public.acknowledge_payment_flag(text, uuid, text) to service_role;
+grant execute on function public.flag_unknown_payment(uuid, text, boolean) to service_role;
 grant execute on function public.record_payment_failure(uuid, text, timestamptz) to service_role;
 grant execute on function public.close_purchase(uuid, text, text) to service_role;
 grant execute on function public.apply_stripe_event(text, text, boolean, text, timestamptz, jsonb, text, jsonb, boolean) to service_role;
@@ -4732,7 +4767,7 @@ insert into private.applied_scripts (name, checksum) values
     ('21-chat-conversations.sql', '5b0447a4528093188fbd933c1280acc2ec0e158c02a801b3fdf36e4970456d83'),
     ('22-knowledge.sql', '7d8eac9653d7bf1d13f08a65776cb24445b31e9b20bbcb4319b532feb131f35b'),
     ('23-access.sql', '77df70460beb9adb56c789be07739d075ae46db2d395184a9a7124cc3c39e73b'),
-    ('24-billing.sql', '1ac59f6b58c62add628ab038b567e07d289777aeb1367494b289d6d59db56e42'),
+    ('24-billing.sql', '4b123f8aa9da87566fa3333af27d280d293c46318a709cba7be2f44559d3d667'),
     ('25-applied-scripts.sql', 'f0a7b2d7bdc65e9df8e860f9ac5befc1c508efd75ebc092c0601616320adc8e9'),
     ('26-queue.sql', '8e43a68849e4cf51b90b21a4f74e4e772dce3ac36de8abb22a3a22287ac9c095'),
     ('27-embedding-spaces.sql', '595897a8073577e555a8b23364cc9cace61654afb105ca8d86cfaea494fae5fc'),

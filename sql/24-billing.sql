@@ -219,6 +219,38 @@ $$;
 comment on function public.acknowledge_payment_flag(text, uuid, text) is
 'An operator has dealt with a flagged payment: recorded with who and when, once; it is not raised again. No row: there is no such flag.';
 
+create or replace function public.flag_unknown_payment(p_purchase_id uuid, p_payment_intent_id text, p_is_unknown boolean) returns boolean
+language plpgsql security definer
+set search_path = ''
+as $$
+declare
+    v_reason constant text := 'payment_unknown_to_stripe';
+    v_is_undelivered boolean;
+begin
+    -- The order of record_payment: the purchase, then its flags.
+    select p.tokens_undelivered > 0 into v_is_undelivered from public.purchases as p
+    where p.id = p_purchase_id and p.payment_intent_id = p_payment_intent_id
+    for update;
+    if found and p_is_unknown then
+        perform private.set_payment_flag(p_payment_intent_id, v_reason, p_purchase_id, true);
+    elsif found and exists (
+        select from public.payment_flags as f
+        where f.payment_intent_id = p_payment_intent_id and f.reason = v_reason and f.closed_at is null
+    ) then
+        -- A payment has one flag: what else an operator must know about it is said again.
+        perform private.set_payment_flag(
+            p_payment_intent_id, case when v_is_undelivered then 'account_deleted' else v_reason end, p_purchase_id, v_is_undelivered
+        );
+    end if;
+    return exists (
+        select from public.payment_flags as f
+        where f.payment_intent_id = p_payment_intent_id and f.acknowledged_by is not null
+    );
+end;
+$$;
+comment on function public.flag_unknown_payment(uuid, text, boolean) is
+'Flags the payment that a purchase was paid with and that Stripe does not know, or closes that flag where it does. True: an operator has acknowledged it.';
+
 create or replace function public.record_payment_failure(p_purchase_id uuid, p_code text, p_failed_at timestamptz) returns void
 language sql security definer
 set search_path = ''
@@ -427,6 +459,7 @@ comment on function public.acquire_job_lease(text, uuid, integer) is 'Takes or r
 revoke all on function public.begin_purchase(uuid, uuid, text, integer, integer, text, boolean, integer, integer) from public, anon, authenticated;
 revoke all on function public.record_payment(uuid, uuid, text, text, bigint, text, boolean, timestamptz, bigint, text, timestamptz) from public, anon, authenticated;
 revoke all on function public.acknowledge_payment_flag(text, uuid, text) from public, anon, authenticated;
+revoke all on function public.flag_unknown_payment(uuid, text, boolean) from public, anon, authenticated;
 revoke all on function private.person_of_event(jsonb) from public, anon, authenticated;
 revoke all on function private.without_person(jsonb) from public, anon, authenticated;
 revoke all on function private.forget_person() from public, anon, authenticated;
@@ -437,6 +470,7 @@ revoke all on function public.acquire_job_lease(text, uuid, integer) from public
 grant execute on function public.begin_purchase(uuid, uuid, text, integer, integer, text, boolean, integer, integer) to service_role;
 grant execute on function public.record_payment(uuid, uuid, text, text, bigint, text, boolean, timestamptz, bigint, text, timestamptz) to service_role;
 grant execute on function public.acknowledge_payment_flag(text, uuid, text) to service_role;
+grant execute on function public.flag_unknown_payment(uuid, text, boolean) to service_role;
 grant execute on function public.record_payment_failure(uuid, text, timestamptz) to service_role;
 grant execute on function public.close_purchase(uuid, text, text) to service_role;
 grant execute on function public.apply_stripe_event(text, text, boolean, text, timestamptz, jsonb, text, jsonb, boolean) to service_role;

@@ -31,6 +31,7 @@ EXECUTE = {
     "public.drop_unused_embedding_spaces()": {"service_role"},
     "public.enqueue_document(text,integer)": {"service_role"},
     "public.ensure_embedding_space(text,integer)": {"service_role"},
+    "public.flag_unknown_payment(uuid,text,boolean)": {"service_role"},
     "public.flush_run_events(uuid,uuid[],jsonb)": {"service_role"},
     "public.grant_tokens(uuid,integer,text,text,timestamp with time zone,jsonb)": {"service_role"},
     "public.grant_tokens_for_purchase(uuid,integer,text,text)": {"service_role"},

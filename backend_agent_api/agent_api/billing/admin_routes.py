@@ -54,6 +54,7 @@ RECONCILIATION_EXAMPLE: dict[str, Any] = {
             "repairs_made": 1,
             "repairs": [{"what": "event_applied", "id": EVENT_ID, "tokens_moved": 100}],
             "flagged": {"payments": 0, "paid_minor": 0},
+            "unknown": {"payments": 0, "paid_minor": 0, "tokens": 0},
             "undelivered": {"purchases": 0, "tokens": 0},
             "events": {"listed": 14, "applied": 1, "failed": 0},
             "unpaid": {"checked": 3, "closed": 1},

@@ -93,7 +93,7 @@ class Comparison:
         elif purchase is not None and isinstance(charge, Charge) and not charge.disputed:
             listed = PaymentSide(intent.amount_received, charge.amount_refunded, "none")
             if not differences(intent.id, purchase, listed):
-                self._count(purchase, listed)
+                await self._count(purchase, listed)
                 return
         await self._look_closer(intent.id, purchase)
 
@@ -111,7 +111,7 @@ class Comparison:
             return
         for difference in differences(payment_intent_id, purchase, observed):
             self._report.add_difference(difference)
-        self._count(purchase, observed)
+        await self._count(purchase, observed)
 
     async def _compare_unseen(self, since: datetime | None) -> None:
         after: tuple[datetime, UUID] | None = None
@@ -139,6 +139,9 @@ class Comparison:
         try:
             await self._look_closer(payment_intent_id, purchase)
         except NoSuchObject:
+            if await self._flag_unknown(purchase, payment_intent_id, is_unknown=True):
+                self._report.unknown.add(paid_minor=purchase.paid_minor or 0, tokens=purchase.tokens_settled)
+                return
             difference = Difference(
                 payment_intent_id=payment_intent_id,
                 purchase_id=purchase.id,
@@ -149,7 +152,16 @@ class Comparison:
             self._report.add_difference(difference)
             our_side(purchase).add_to(self._report.ours, tokens=purchase.tokens_settled)
 
-    def _count(self, purchase: KnownPurchase, stripe: PaymentSide) -> None:
+    async def _flag_unknown(self, purchase: KnownPurchase, payment_intent_id: str, *, is_unknown: bool) -> bool:
+        async with self._database.transaction() as connection:
+            return await flag_queries.flag_unknown(
+                connection, purchase_id=purchase.id, payment_intent_id=payment_intent_id, is_unknown=is_unknown
+            )
+
+    async def _count(self, purchase: KnownPurchase, stripe: PaymentSide) -> None:
+        if purchase.flagged_reason is not None and purchase.payment_intent_id is not None:
+            # Asked with another account's key Stripe knew none of them.
+            await self._flag_unknown(purchase, purchase.payment_intent_id, is_unknown=False)
         our_side(purchase).add_to(self._report.ours, tokens=purchase.tokens_settled)
         stripe.add_to(self._report.stripe, tokens=stripe.tokens(purchase.pack_tokens))
 

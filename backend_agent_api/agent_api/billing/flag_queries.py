@@ -30,6 +30,14 @@ async def find_flags(connection: Connection, *, payment_intent_ids: Sequence[str
     return {row["payment_intent_id"]: row["state"] for row in rows}
 
 
+async def flag_unknown(connection: Connection, *, purchase_id: UUID, payment_intent_id: str, is_unknown: bool) -> bool:
+    """Raise the flag of a payment that Stripe does not know, or close it. Gives whether an operator acknowledged it."""
+    is_acknowledged: bool = await connection.fetchval(
+        "select public.flag_unknown_payment($1, $2, $3)", purchase_id, payment_intent_id, is_unknown
+    )
+    return is_acknowledged
+
+
 async def list_flagged(connection: Connection) -> list[asyncpg.Record]:
     """Payments that wait for an operator, newest first."""
     return await connection.fetch(

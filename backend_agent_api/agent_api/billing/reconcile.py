@@ -43,7 +43,7 @@ async def reconcile(settings: Settings, *, days: int | None) -> Report:
 def render(report: Report) -> str:
     """The report for a person."""
     since = "the first purchase" if report.compared_since is None else f"{report.compared_since:%Y-%m-%d %H:%M} UTC"
-    events, unpaid, undelivered = report.events, report.unpaid, report.undelivered
+    events, unpaid, undelivered, unknown = report.events, report.unpaid, report.undelivered, report.unknown
     lines = [
         f"Payments from {since} to {report.compared_until:%Y-%m-%d %H:%M} UTC, amounts in {report.currency.upper()}",
         "",
@@ -54,6 +54,7 @@ def render(report: Report) -> str:
         f"drift            {report.drift}",
         f"repairs made     {report.repairs_made}",
         f"flagged          {report.flagged.payments} payments, {_money(report.flagged.paid_minor)}",
+        f"unknown          {unknown.payments} payments, {_money(unknown.paid_minor)}, {unknown.tokens} tokens",
         f"undelivered      {undelivered.tokens} tokens of {undelivered.purchases} purchases of deleted accounts",
         f"events           {events.listed} listed, {events.applied} applied, {events.failed} failed",
         f"unpaid purchases {unpaid.checked} asked about, {unpaid.closed} closed",

@@ -157,6 +157,7 @@ class Reconciler:
             drift=report.drift,
             repairs=report.repairs_made,
             flagged=report.flagged.payments,
+            unknown=report.unknown.payments,
             undelivered_tokens=report.undelivered.tokens,
             audit_faults=report.audit_faults,
             audit_finished=report.audit_finished,

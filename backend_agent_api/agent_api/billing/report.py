@@ -61,6 +61,19 @@ class Flagged(BaseModel):
     paid_minor: int = 0
 
 
+class Unknown(BaseModel):
+    """Paid in our books, not known to Stripe, and acknowledged by an operator: part of neither side."""
+
+    payments: int = 0
+    paid_minor: int = 0
+    tokens: int = Field(default=0, description="That people keep of them.")
+
+    def add(self, *, paid_minor: int, tokens: int) -> None:
+        self.payments += 1
+        self.paid_minor += paid_minor
+        self.tokens += tokens
+
+
 class Undelivered(BaseModel):
     """Tokens that were paid and whose account is deleted; an operator gives the money back."""
 
@@ -82,6 +95,7 @@ class Report(BaseModel):
     repairs_made: int = 0
     repairs: list[Repair] = []
     flagged: Flagged = Flagged()
+    unknown: Unknown = Unknown()
     undelivered: Undelivered = Undelivered()
     events: EventSums = EventSums()
     unpaid: UnpaidSums = UnpaidSums()

@@ -1616,6 +1616,14 @@ export interface components {
             flagged: components["schemas"]["Flagged"];
             /**
              * @default {
+             *       "payments": 0,
+             *       "paid_minor": 0,
+             *       "tokens": 0
+             *     }
+             */
+            unknown: components["schemas"]["Unknown"];
+            /**
+             * @default {
              *       "purchases": 0,
              *       "tokens": 0
              *     }
@@ -1939,6 +1947,28 @@ export interface components {
             purchases: number;
             /**
              * Tokens
+             * @default 0
+             */
+            tokens: number;
+        };
+        /**
+         * Unknown
+         * @description Paid in our books, not known to Stripe, and acknowledged by an operator: part of neither side.
+         */
+        Unknown: {
+            /**
+             * Payments
+             * @default 0
+             */
+            payments: number;
+            /**
+             * Paid Minor
+             * @default 0
+             */
+            paid_minor: number;
+            /**
+             * Tokens
+             * @description That people keep of them.
              * @default 0
              */
             tokens: number;
@@ -5073,6 +5103,11 @@ export interface operations {
                      *           "flagged": {
                      *             "payments": 0,
                      *             "paid_minor": 0
+                     *           },
+                     *           "unknown": {
+                     *             "payments": 0,
+                     *             "paid_minor": 0,
+                     *             "tokens": 0
                      *           },
                      *           "undelivered": {
                      *             "purchases": 0,
