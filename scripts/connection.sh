@@ -56,6 +56,7 @@ database_reached() {
     printf '%s\n' '\echo database :DBNAME at :HOST' | psql -X -q -w -v ON_ERROR_STOP=1 "$address"
 }
 
+# However long it takes: a server may have a limit for its roles. Not as a start-up option: poolers drop those.
 ask() {
-    psql -X -q -A -t -w -v ON_ERROR_STOP=1 -c "$1" "$address"
+    psql -X -q -A -t -w -v ON_ERROR_STOP=1 -c 'set statement_timeout = 0' -c "$1" "$address"
 }
