@@ -1,7 +1,8 @@
 """Connections to Postgres, through a pooler in session or in transaction mode, or through none.
 
 `async with database.transaction() as connection` borrows one for one transaction; rows come as dictionaries. Nothing
-here sets session state: in transaction mode the next statement may meet another server connection.
+here sets session state: in transaction mode the next statement may meet another server connection. What is set ends
+with its transaction.
 """
 
 import asyncio
@@ -30,7 +31,18 @@ TRUSTED_SECONDS = 1.0
 # Noticed within this time: a server that vanished without a word (its machine, or the network in between).
 KEEP_ALIVES = {"keepalives_idle": 15, "keepalives_interval": 5, "keepalives_count": 3}
 
+# Never shortened, and 0 stays no limit at all; Postgres holds no more milliseconds than that.
+LENGTHEN = """
+select set_config(s.name, least(%(milliseconds)s::bigint, 2147483647)::text, true)
+from pg_catalog.pg_settings as s
+where s.name = 'statement_timeout' and s.setting::bigint > 0 and s.setting::bigint < %(milliseconds)s
+"""
+
 _used_at: WeakKeyDictionary[Connection, float] = WeakKeyDictionary()
+
+
+class TransactionTimedOut(TimeoutError):
+    """It took longer than it was given, and is rolled back."""
 
 
 def is_passing_failure(error: BaseException) -> bool:
@@ -44,6 +56,22 @@ def is_passing_failure(error: BaseException) -> bool:
     return isinstance(error, psycopg.OperationalError | psycopg.InterfaceError | PoolTimeout | TimeoutError | OSError)
 
 
+def is_out_of_time(error: BaseException) -> bool:
+    """Whether a statement was cut off by our limit or by the server's own."""
+    return isinstance(error, TransactionTimedOut | psycopg.errors.QueryCanceled)
+
+
+def is_out_of_room(error: BaseException) -> bool:
+    """Whether the server lacked disk or memory. Too many clients is another matter: that is over in a moment."""
+    state = (error.sqlstate or "") if isinstance(error, psycopg.Error) else ""
+    return state.startswith("53") and not isinstance(error, psycopg.errors.TooManyConnections)
+
+
+def is_beyond_limits(error: BaseException) -> bool:
+    """Whether the database is there, and this was too much for it: it may be so again each time, for ever."""
+    return is_out_of_time(error) or is_out_of_room(error)
+
+
 class Database:
     """The pool and how to borrow from it."""
 
@@ -55,14 +83,21 @@ class Database:
     async def transaction(self, *, more_seconds: float = 0) -> AsyncGenerator[Connection]:
         """Borrow a connection for one transaction: committed when the block ends, rolled back when it raises.
 
-        A block that takes longer than DATABASE_STATEMENT_TIMEOUT_SECONDS and `more_seconds` is given up.
+        A block that takes longer than DATABASE_STATEMENT_TIMEOUT_SECONDS and `more_seconds` is given up, and raises
+        TransactionTimedOut. A server whose own limit is shorter, such as Supabase's two minutes, gets the longer one.
         """
-        async with (
-            self._pool.connection() as connection,
-            asyncio.timeout(self._statement_timeout_seconds + more_seconds),
-            connection.transaction(),
-        ):
-            yield connection
+        seconds = self._statement_timeout_seconds + more_seconds
+        limit = asyncio.timeout(seconds)
+        async with self._pool.connection() as connection:
+            try:
+                async with limit, connection.transaction():
+                    if more_seconds:
+                        await connection.execute(LENGTHEN, {"milliseconds": round(seconds * 1000)})
+                    yield connection
+            except TimeoutError as error:
+                if limit.expired():
+                    raise TransactionTimedOut(f"not done after {seconds:g} seconds") from error
+                raise
 
 
 def connection_options(settings: Settings, name: str) -> dict[str, Any]:

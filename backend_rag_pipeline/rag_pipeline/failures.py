@@ -1,5 +1,6 @@
 """Why a document could not be indexed, as a code and a text for people, whatever raised it."""
 
+from rag_pipeline.database import is_out_of_room, is_out_of_time
 from rag_pipeline.embeddings import EmbeddingRefused, EmbeddingUnavailable
 from rag_pipeline.extractors.model import ExtractionError
 from rag_pipeline.messages import message_for
@@ -10,6 +11,8 @@ OUTAGE_CODES = frozenset(
 )
 """A neighbour is away, and no document is to blame."""
 EMBEDDING_CODES = frozenset({"embedding_unavailable", "embedding_refused"})
+DATABASE_CODES = frozenset({"database_timed_out", "database_full"})
+"""The database did not take what was already embedded, and paid for."""
 TIMED_OUT_CODE = "timed_out"
 INTERRUPTED_CODE = "interrupted"
 
@@ -39,5 +42,9 @@ def failure_of(error: Exception) -> Failure:
             return Failure(error.code, is_final=error.is_permanent)
         case SourceError():
             return Failure(error.code)
+        case _ if is_out_of_time(error):
+            return Failure("database_timed_out")
+        case _ if is_out_of_room(error):
+            return Failure("database_full")
         case _:
             return Failure("internal")

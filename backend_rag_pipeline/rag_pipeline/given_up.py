@@ -21,6 +21,7 @@ def tried_with(settings: Settings, index_version: str, sight: str) -> str:
         settings.rag_rows_max,
         settings.rag_extract_memory_max_bytes,
         settings.rag_extract_timeout_seconds,
+        settings.database_statement_timeout_seconds,
     )
     return " ".join((index_version, sight or "-", settings.embedding_model_choice, *map(str, limits)))
 

@@ -14,11 +14,19 @@ import structlog
 
 from rag_pipeline import queries
 from rag_pipeline.chunking.model import Chunk
-from rag_pipeline.database import Database, is_passing_failure
+from rag_pipeline.database import Database, is_beyond_limits, is_passing_failure
 from rag_pipeline.embeddings import EmbeddingRefused, EmbeddingUnavailable, Vector
 from rag_pipeline.extractors.model import Extraction, ExtractionError
 from rag_pipeline.extractors.processes import BeforePictures
-from rag_pipeline.failures import EMBEDDING_CODES, INTERRUPTED_CODE, OUTAGE_CODES, TIMED_OUT_CODE, Failure, failure_of
+from rag_pipeline.failures import (
+    DATABASE_CODES,
+    EMBEDDING_CODES,
+    INTERRUPTED_CODE,
+    OUTAGE_CODES,
+    TIMED_OUT_CODE,
+    Failure,
+    failure_of,
+)
 from rag_pipeline.given_up import tried_with
 from rag_pipeline.messages import message_for
 from rag_pipeline.queries import BegunDocument
@@ -106,7 +114,7 @@ class Ingestor:
         except Superseded:
             outcome = Outcome("gone")
         except Exception as error:
-            if is_passing_failure(error) and not isinstance(error, TimeoutError | OSError):
+            if _is_absence(error):
                 raise
             outcome = await self._fail(document_id, document, failure_of(error), error)
         return Outcome(outcome.status, outcome.code, outcome.chunks, document.file_name or document.title)
@@ -263,7 +271,7 @@ class Ingestor:
             code=failure.code,
             attempts=document.attempts + 1,
             retry_seconds=None if retry_seconds is None else round(retry_seconds, 1),
-            exc_info=error if failure.code == "internal" else None,
+            exc_info=error if failure.code == "internal" or failure.code in DATABASE_CODES else None,
         )
         return Outcome("failed" if retry_seconds is None else "waiting", failure.code)
 
@@ -282,6 +290,9 @@ class Ingestor:
             )
             return settings.rag_retry_wait_max_seconds if is_outage else None
         wait = min(settings.rag_retry_wait_seconds * 2**attempts, settings.rag_retry_wait_max_seconds)
+        if failure.code in DATABASE_CODES:
+            # Every attempt embeds all of it again.
+            wait = settings.rag_retry_wait_max_seconds
         return wait * random.uniform(1 - RETRY_SPREAD, 1 + RETRY_SPREAD)  # noqa: S311 - spreads load, guards nothing
 
     async def _is_suspect(self, document_id: str, crashes: int) -> bool:
@@ -297,6 +308,16 @@ class Ingestor:
             return False
         async with self._database.transaction() as connection:
             return await queries.last_failure(connection, document_id) == TIMED_OUT_CODE
+
+
+def _is_absence(error: Exception) -> bool:
+    """Whether the database was away: the job then goes back, and nothing is counted.
+
+    What was too much for it is counted. It would be so again, and be embedded and paid for each time.
+    """
+    if isinstance(error, TimeoutError | OSError) or is_beyond_limits(error):
+        return False
+    return is_passing_failure(error)
 
 
 def _unread(extraction: Extraction) -> ExtractionError | None:

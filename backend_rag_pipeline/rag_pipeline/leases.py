@@ -25,6 +25,7 @@ class Lease:
         self._name = name
         self._seconds = seconds
         self._held_until = 0.0
+        self._rests_until = 0.0
         self.holder = holder or uuid4()
 
     @property
@@ -32,8 +33,10 @@ class Lease:
         return asyncio.get_running_loop().time() < self._held_until
 
     async def take(self) -> bool:
-        """Take or renew it; False: another replica holds it."""
+        """Take or renew it; False: another replica holds it, or it rests."""
         asked_at = asyncio.get_running_loop().time()
+        if asked_at < self._rests_until:
+            return False
         async with self._database.transaction() as connection:
             held = await queries.acquire_lease(connection, name=self._name, holder=self.holder, seconds=self._seconds)
         self._held_until = asked_at + self._seconds if held else 0.0
@@ -59,6 +62,13 @@ class Lease:
         while True:
             await self.try_to_take()
             await asyncio.sleep(self._seconds / 3)
+
+    async def rest(self, seconds: float) -> None:
+        """Let nobody take it for that long, whoever asks; where that cannot be stored, at least not this one."""
+        self._held_until, self._rests_until = 0.0, asyncio.get_running_loop().time() + seconds
+        with contextlib.suppress(Exception):
+            async with self._database.transaction() as connection:
+                await queries.acquire_lease(connection, name=self._name, holder=self.holder, seconds=seconds)
 
     async def release(self) -> None:
         """Let others take it at once; where that fails it runs out by itself."""

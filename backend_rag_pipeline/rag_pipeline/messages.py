@@ -18,6 +18,8 @@ MESSAGES = {
     "storage_unavailable": "The storage of uploaded files cannot be reached.",
     "embedding_unavailable": "The embedding model does not answer.",
     "embedding_refused": "The embedding model does not accept this text, or its answer cannot be used.",
+    "database_timed_out": "Storing this file takes the database longer than it may. An operator can allow more.",
+    "database_full": "The database has no room for this file, on disk or in memory. An operator has to make some.",
     "no_source": "Nothing is known about where this file came from. Please upload it again.",
     "interrupted": "Indexing this file ended without a result several times, as if it brought its worker down.",
     "internal": "Indexing failed for a reason of ours.",

@@ -1,13 +1,14 @@
 """The queue of documents: procrastinate on schema queue of the same database."""
 
 import asyncio
+import math
 from collections.abc import Awaitable, Callable
 
 import psycopg
 from procrastinate import App, BaseRetryStrategy, PsycopgConnector, RetryDecision
 from procrastinate.jobs import Job
 
-from rag_pipeline.database import RECONNECT_SECONDS_MAX, connection_options, is_passing_failure
+from rag_pipeline.database import RECONNECT_SECONDS_MAX, connection_options, is_beyond_limits, is_passing_failure
 from rag_pipeline.settings import Settings
 
 TASK_NAME = "rag_pipeline.index_document"
@@ -22,11 +23,19 @@ IndexJob = Callable[[str, int], Awaitable[None]]
 
 
 class GiveBack(BaseRetryStrategy):
-    """A job that was cut short goes back: by our own stop at once, by a database that is away a little later."""
+    """A job that was cut short goes back: by our own stop at once, by a database that is away a little later.
+
+    Later still where even the failure was too much for it: the document was embedded, and will be again.
+    """
+
+    def __init__(self, *, overload_wait_seconds: float) -> None:
+        self._overload_wait_seconds = math.ceil(overload_wait_seconds)
 
     def get_retry_decision(self, *, exception: BaseException, job: Job) -> RetryDecision | None:
         if isinstance(exception, asyncio.CancelledError):
             return RetryDecision()
+        if is_beyond_limits(exception):
+            return RetryDecision(retry_in={"seconds": self._overload_wait_seconds})
         if is_passing_failure(exception):
             return RetryDecision(retry_in={"seconds": min(2**job.attempts, RETRY_WAIT_SECONDS_MAX)})
         return None
@@ -56,5 +65,5 @@ def make_queue(settings: Settings, index: IndexJob) -> App:
     async def index_document(document_id: str, crashes: int = 0) -> None:
         await index(document_id, crashes)
 
-    app.task(name=TASK_NAME, retry=GiveBack())(index_document)
+    app.task(name=TASK_NAME, retry=GiveBack(overload_wait_seconds=settings.rag_retry_wait_max_seconds))(index_document)
     return app

@@ -27,6 +27,15 @@ def waits_for_others(model: str, documents: Mapping[str, int]) -> str:
     )
 
 
+def waits_for_database(model: str) -> str:
+    """What an operator reads."""
+    return (
+        f"EMBEDDING_MODEL_CHOICE {model} is not searched yet: the database did not take all stored texts anew, for "
+        "want of time or room; the worker's log says which. They are tried again every hour; until then the former "
+        "model serves."
+    )
+
+
 async def read_refusal(connection: Connection, pipeline_id: str) -> str | None:
     """What the pipeline shows now."""
     row = await (await connection.execute(READ, [pipeline_id])).fetchone()

@@ -11,7 +11,7 @@ from typing import Any
 import structlog
 
 from rag_pipeline import queries
-from rag_pipeline.database import is_passing_failure
+from rag_pipeline.database import is_beyond_limits, is_passing_failure
 from rag_pipeline.given_up import tried_with, try_given_up
 from rag_pipeline.health import heartbeat_file, write_heartbeat
 from rag_pipeline.model_turn import AnotherModelAtWork
@@ -60,7 +60,8 @@ async def run(settings: Settings, board: Board) -> Run:
         result.status = MISCONFIGURED
     except Exception as error:
         board.tally.errors += 1
-        reason = "database_unavailable" if is_passing_failure(error) else "failed"
+        is_absence = is_passing_failure(error) and not is_beyond_limits(error)
+        reason = "database_unavailable" if is_absence else "failed"
         log.error(reason, exc_info=error)
         result.status = FAILED
     is_incomplete = board.tally.files_failed or board.tally.errors or stop.is_set()

@@ -13,10 +13,11 @@ from collections.abc import Mapping
 import structlog
 
 from rag_pipeline import queries
-from rag_pipeline.database import Database
+from rag_pipeline.database import Database, is_beyond_limits, is_out_of_time
 from rag_pipeline.embeddings import EmbeddingRefused, EmbeddingUnavailable
+from rag_pipeline.failures import failure_of
 from rag_pipeline.leases import Lease
-from rag_pipeline.refusals import other_dimension, read_refusal, waits_for_others, write_refusal
+from rag_pipeline.refusals import other_dimension, read_refusal, waits_for_database, waits_for_others, write_refusal
 from rag_pipeline.stored_chunks import embed_stored_chunks
 from rag_pipeline.targets import Embeds, MakesEmbedder, Target
 
@@ -26,6 +27,8 @@ ENQUEUE_LIMIT = 1000
 DELETE_LIMIT = 5000
 LEFT_LIMIT = 100
 LEFT_LEASE_SECONDS = 30
+LEFT_REST_SECONDS = 3600
+"""What the database did not take has to be embedded again, and is paid for again."""
 
 
 class EmbeddingSpaces:
@@ -50,6 +53,7 @@ class EmbeddingSpaces:
         self._missing = 0
         self._refusal: str | None = None
         self._waits: str | None = None
+        self._not_stored: str | None = None
         self._targets: tuple[Target, ...] = ()
         self._own: Embeds | None = None
         self._finding = asyncio.Lock()
@@ -134,6 +138,7 @@ class EmbeddingSpaces:
         if (active is None or active.id != own) and not await self._take_over(pipeline_id):
             return False
         # Also where another replica switched over: it may have died before the old chunks went, or this one added some.
+        self._not_stored = None
         await self._tell_missing(pipeline_id, {})
         self._targets = self._targets[:1]
         await self._drop_former()
@@ -162,33 +167,42 @@ class EmbeddingSpaces:
         if not await self._left_lease.try_to_take():
             return False
         keeper = asyncio.create_task(self._left_lease.keep())
+        self._not_stored = None
         try:
             await self._embed_left(own)
+        except Exception as error:
+            if is_beyond_limits(error):
+                self._not_stored = waits_for_database(self._model)
+            raise
         finally:
             keeper.cancel()
             await asyncio.gather(keeper, return_exceptions=True)
-            await self._left_lease.release()
+            await (self._left_lease.rest(LEFT_REST_SECONDS) if self._not_stored else self._left_lease.release())
         return True
 
     async def _embed_left(self, own: Target) -> None:
         """Bring the stored texts of documents that no worker will read again; their state stays as it is.
 
-        Raises EmbeddingUnavailable, once all were tried, where one of them may pass later.
+        Raises what kept one of them back, once all were tried, where that may pass later.
         """
-        after, passing = "", None
+        after = ""
+        passing: Exception | None = None
         while True:
             async with self._database.transaction() as connection:
                 left = await queries.list_left(connection, own.space_id, after=after, limit=LEFT_LIMIT)
             for document_id, run in left:
                 try:
                     await embed_stored_chunks(self._database, document_id, run=run, target=own)
-                except (EmbeddingUnavailable, EmbeddingRefused) as error:
-                    if not await self.is_answering():
+                except Exception as error:
+                    if not await self._concerns_one_text(error):
                         raise
                     self._vain[document_id] += 1
-                    if isinstance(error, EmbeddingUnavailable) and self._vain[document_id] < self._attempts_max:
-                        log.warning("stored_text_not_embedded_yet", document_id=document_id, reason=str(error))
-                        passing = error
+                    may_pass = not isinstance(error, EmbeddingRefused)
+                    if may_pass and self._vain[document_id] < self._attempts_max:
+                        # What a database says may hold the text itself.
+                        reason = str(error) if isinstance(error, EmbeddingUnavailable) else failure_of(error).message
+                        log.warning("stored_text_not_embedded_yet", document_id=document_id, reason=reason)
+                        passing = passing if passing is not None and is_beyond_limits(passing) else error
                     else:
                         log.warning("document_left_in_former_space", document_id=document_id)
             if len(left) < LEFT_LIMIT:
@@ -197,6 +211,12 @@ class EmbeddingSpaces:
         if passing is not None:
             raise passing
 
+    async def _concerns_one_text(self, error: Exception) -> bool:
+        """Whether others may be brought all the same. A database without room takes none of them."""
+        if isinstance(error, EmbeddingUnavailable | EmbeddingRefused):
+            return await self.is_answering()
+        return is_out_of_time(error)
+
     async def _tell_missing(self, pipeline_id: str, missing: Mapping[str | None, int]) -> None:
         """Documents of other pipelines cannot be hastened from here: an operator has to know. The log counts all."""
         count = sum(missing.values())
@@ -204,7 +224,7 @@ class EmbeddingSpaces:
             log.info("new_embedding_model_lacks_documents", model=self._model, documents=count)
         self._missing = count
         others = {other: count for other, count in missing.items() if other is not None and other != pipeline_id}
-        waits = waits_for_others(self._model, others) if others else None
+        waits = waits_for_others(self._model, others) if others else self._not_stored
         if waits is not None and waits != self._waits:
             log.warning("new_embedding_model_waits", reason=waits)
         self._waits = waits

@@ -24,7 +24,7 @@ from rag_pipeline.comparing import (
     with_renames,
     with_unread_mounts,
 )
-from rag_pipeline.database import Database, is_passing_failure
+from rag_pipeline.database import Database, is_beyond_limits, is_passing_failure
 from rag_pipeline.leases import Lease
 from rag_pipeline.queries import Applied, KnownFile
 from rag_pipeline.settings import Settings
@@ -127,6 +127,9 @@ class Synchroniser:
         except SourceError as error:
             await self._note_failure(error)
             raise
+        except Exception as error:
+            await self._note_not_stored(error)
+            raise
         finally:
             keeper.cancel()
             await asyncio.gather(keeper, return_exceptions=True)
@@ -162,8 +165,7 @@ class Synchroniser:
             await self._note_failure(error)
         except Exception as error:
             log.warning("sync_failed", pipeline_id=self._pipeline_id, exc_info=error)
-            if not is_passing_failure(error) and getattr(error, "sqlstate", None) != SYNCED_BY_ANOTHER:
-                await self._note_failure(SourceError("what was found could not be stored; the worker's log says why"))
+            await self._note_not_stored(error)
         else:
             return min(interval, UNSETTLED_WAIT_SECONDS) if look.unsettled else interval
         return interval
@@ -189,6 +191,12 @@ class Synchroniser:
     async def _note_look(self, *, is_partial: bool = False) -> None:
         async with self._database.transaction() as connection:
             await queries.note_look(connection, self._pipeline_id, is_partial=is_partial)
+
+    async def _note_not_stored(self, error: Exception) -> None:
+        """A database that is away says nothing about the source."""
+        is_absence = is_passing_failure(error) and not is_beyond_limits(error)
+        if not is_absence and getattr(error, "sqlstate", None) != SYNCED_BY_ANOTHER:
+            await self._note_failure(SourceError("what was found could not be stored; the worker's log says why"))
 
     async def _note_failure(self, error: SourceError) -> None:
         self._applied_listing = None

@@ -36,7 +36,11 @@ DATABASE = Section(
         Setting("DATABASE_ACQUIRE_TIMEOUT_SECONDS", BOTH, "5", worker_default="10"),
         Setting("DATABASE_CONNECT_TIMEOUT_SECONDS", BOTH, "5"),
         Setting("DATABASE_COMMAND_TIMEOUT_SECONDS", (API,), "15"),
-        Setting("DATABASE_STATEMENT_TIMEOUT_SECONDS", (WORKER,), "60"),
+        Setting(
+            *("DATABASE_STATEMENT_TIMEOUT_SECONDS", (WORKER,), "60"),
+            "One transaction of the worker. A large document or listing has more, also where the server's own"
+            " statement_timeout is shorter.",
+        ),
         Setting(
             *("DATABASE_START_DEADLINE_SECONDS", BOTH, "60"),
             "How long a starting service keeps trying to reach the database.",

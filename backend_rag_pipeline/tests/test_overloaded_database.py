@@ -1,0 +1,104 @@
+"""What is too much for the database, in time or room, is counted and shown: each attempt is paid for."""
+
+import pytest
+from rag_support.world import World
+
+TEXT, EMBEDDED = "Oranges ripen in winter.", "Fruit\n\nOranges ripen in winter."
+OUT_OF_TIME, DISK_FULL, TOO_MANY_CLIENTS = "57014", "53100", "53300"
+REFUSE = """
+do $$
+begin
+    create function public.refuse() returns trigger language plpgsql as $body$
+    begin
+        raise exception 'no' using errcode = '{state}';
+    end;
+    $body$;
+    create trigger refuse before insert on public.{table} for each row execute function public.refuse();
+end;
+$$
+"""
+WAIT_OF_JOB = "select extract(epoch from scheduled_at - now())::integer from queue.procrastinate_jobs"
+REST = "select extract(epoch from expires_at - now())::integer from public.job_leases where name = 'rag-embed-left'"
+
+
+@pytest.mark.parametrize(
+    ("state", "code"), [(OUT_OF_TIME, "database_timed_out"), (DISK_FULL, "database_full")], ids=["time", "room"]
+)
+async def test_a_document_the_database_does_not_take_waits_long_and_is_left_alone(
+    world: World, state: str, code: str
+) -> None:
+    await world.fetch(REFUSE.format(state=state, table="documents"))
+    world.write("fruit.md", TEXT)
+    limits = {"RAG_ATTEMPTS_MAX": "2", "RAG_RETRY_WAIT_MAX_SECONDS": "600"}
+    status, report, log = await world.single(**limits)
+    assert (status, report["files_failed"]) == (1, 1), log
+    document = await world.document("fruit.md")
+    assert (document["status"], document["error_code"], document["attempts"]) == ("failed", code, 1)
+    assert "An operator" in document["error_message"]
+    assert 400 < await world.value(WAIT_OF_JOB) <= 720
+    assert f'"sqlstate": "{state}"' in log
+    await world.fetch("update queue.procrastinate_jobs set scheduled_at = null")
+    for _ in range(2):
+        await world.single(**limits)
+        document = await world.document("fruit.md")
+        assert (document["error_code"], document["attempts"]) == (code, 2)
+        assert document["quarantined_at"] is not None
+        assert world.embeddings.documents() == [EMBEDDED] * 2
+    await world.fetch("drop trigger refuse on public.documents")
+    # What an operator does who gave it more time; for room there is a line of SQL.
+    if code == "database_full":
+        await world.fetch("update public.document_metadata set tried_with = null where error_code = 'database_full'")
+    else:
+        limits["DATABASE_STATEMENT_TIMEOUT_SECONDS"] = "90"
+    assert (await world.single(**limits))[0] == 0
+    assert await world.texts("fruit.md") == [TEXT]
+
+
+async def test_a_database_with_too_many_clients_is_no_fault_of_the_document(world: World) -> None:
+    await world.fetch(REFUSE.format(state=TOO_MANY_CLIENTS, table="documents"))
+    world.write("fruit.md", TEXT)
+    world.start_worker(RAG_ATTEMPTS_MAX="1")
+
+    async def given_back() -> bool:
+        return bool(await world.value("select attempts from queue.procrastinate_jobs where status = 'todo'"))
+
+    await world.until(given_back, "the job is given back")
+    assert (await world.document("fruit.md"))["attempts"] == 0
+    await world.fetch("drop trigger refuse on public.documents")
+    await world.until_status("fruit.md", "indexed")
+
+
+@pytest.mark.parametrize("mode", ["single", "continuous"])
+async def test_a_listing_the_database_does_not_take_is_shown_on_its_pipeline(world: World, mode: str) -> None:
+    await world.fetch(REFUSE.format(state=OUT_OF_TIME, table="document_metadata"))
+    world.write("fruit.md", TEXT)
+    if mode == "single":
+        status, _, log = await world.single()
+        assert status == 1
+        assert "database_unavailable" not in log
+    else:
+        world.start_worker()
+
+    async def shown() -> bool:
+        return await world.value("select error_code from public.rag_pipeline_state") == "source_error"
+
+    await world.until(shown, "the pipeline says that something is wrong")
+
+
+@pytest.mark.parametrize("state", [OUT_OF_TIME, DISK_FULL], ids=["time", "room"])
+async def test_stored_texts_the_database_does_not_take_are_not_embedded_again_at_once(world: World, state: str) -> None:
+    world.write("fruit.md", TEXT)
+    assert (await world.single())[0] == 0
+    world.write("fruit.md", b"%PDF-1.7 and no more", written_at=1_700_000_000)
+    assert (await world.single())[0] == 1
+    await world.fetch(REFUSE.format(state=state, table="documents"))
+    world.embeddings.forget()
+    for _ in range(2):
+        await world.single(EMBEDDING_MODEL_CHOICE="better-model")
+        assert world.embeddings.documents() == [EMBEDDED]
+        assert await world.value("select model from public.embedding_space where is_active") == "test-model"
+    assert 3_000 < await world.value(REST) <= 3_600
+    await world.fetch("drop trigger refuse on public.documents")
+    await world.fetch("update public.job_leases set expires_at = now() where name = 'rag-embed-left'")
+    await world.single(EMBEDDING_MODEL_CHOICE="better-model")
+    assert await world.value("select model from public.embedding_space where is_active") == "better-model"
