@@ -7,7 +7,7 @@ import signal
 import subprocess
 import sys
 import time
-from collections.abc import Generator, Mapping
+from collections.abc import Callable, Generator, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 
@@ -19,7 +19,14 @@ from local_stack.env_files import write_env_file
 from local_stack.node import Node, ensure_node, ensure_packages
 from local_stack.paths import EMBEDDED_HOME, REPOSITORY, Workspace, relative
 from local_stack.postgres.cluster import remove_cluster
-from local_stack.processes import AlreadyLocked, FileLock, end_leftovers, load_identities, port_is_free
+from local_stack.processes import (
+    AlreadyLocked,
+    FileLock,
+    end_leftovers,
+    load_identities,
+    port_is_free,
+    wait_until_gone,
+)
 from local_stack.stack import Stack
 from local_stack.supervisor import Supervisor
 
@@ -35,8 +42,7 @@ def run_foreground(workspace: Workspace, *, fresh: bool = False) -> int:
     try:
         with only_one(workspace), signals_end_the_run():
             configuration = prepare_workspace(workspace, fresh=fresh)
-            with running_stack(configuration, console) as supervisor:
-                _print_summary(configuration, console)
+            with running_stack(configuration, console, announce=_print_summary) as supervisor:
                 supervisor.watch()
     except StackError as error:
         return console.fail(str(error))
@@ -91,6 +97,9 @@ def run_down(workspace: Workspace) -> int:
         return Console.fail(f"the stack did not stop within {DOWN_SECONDS_MAX} s: see {relative(workspace.logs)}")
     try:
         _end_leftovers(workspace)
+        if supervisor is not None:
+            # It lets go of the lock a moment before it ends.
+            wait_until_gone([supervisor], LEFTOVER_GRACE_SECONDS)
     finally:
         lock.release()
     print("stopped" if identities else "nothing is running")
@@ -110,14 +119,18 @@ def prepare_workspace(workspace: Workspace, *, fresh: bool, own: Mapping[str, st
 
 
 @contextmanager
-def running_stack(configuration: Configuration, console: Console) -> Generator[Supervisor]:
-    """Set up whatever is missing, start every service, and stop them all at the end."""
+def running_stack(
+    configuration: Configuration, console: Console, *, announce: Callable[[Configuration, Console], None] | None = None
+) -> Generator[Supervisor]:
+    """Set up whatever is missing, start every service, `announce` that, and stop them all at the end."""
     _refuse_taken_ports(configuration)
     node = prepare_environments(configuration, console)
     supervisor = Supervisor(console, configuration.workspace.processes_file)
     try:
         _start_all(configuration, node, supervisor, console)
-        # `--detach` waits for this file, and whoever looks for a running stack finds it.
+        if announce is not None:
+            announce(configuration, console)
+        # `--detach` waits for this file and has then printed all; whoever looks for a running stack finds it.
         configuration.workspace.ready_file.write_text(str(os.getpid()))
         yield supervisor
     finally:

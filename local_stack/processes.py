@@ -23,6 +23,7 @@ from typing import IO
 # last port that browsers refuse (10080).
 QUIET_PORTS = range(10_100, 15_800)
 PORTS_PER_PROCESS = 300
+KILLED_SECONDS_MAX = 10
 
 
 @dataclass(frozen=True)
@@ -68,12 +69,20 @@ def end_leftovers(identities: Iterable[ProcessIdentity], grace_seconds: float) -
     for identity in alive:
         # PostgreSQL waits for its clients on SIGTERM; SIGINT disconnects them.
         identity.signal_group(signal.SIGINT if identity.name == "postgres" else signal.SIGTERM)
-    deadline = time.monotonic() + grace_seconds
-    while time.monotonic() < deadline and any(identity.is_alive() for identity in alive):
-        time.sleep(0.05)
+    wait_until_gone(alive, grace_seconds)
     for identity in alive:
         identity.signal_group(signal.SIGKILL)
+    # A busy machine takes a moment to end what was killed; its ports are taken until then.
+    wait_until_gone(alive, KILLED_SECONDS_MAX)
     return [identity.name for identity in alive]
+
+
+def wait_until_gone(identities: Iterable[ProcessIdentity], seconds_max: float) -> None:
+    """Return once none of them is alive, or after `seconds_max`."""
+    left = list(identities)
+    deadline = time.monotonic() + seconds_max
+    while (left := [identity for identity in left if identity.is_alive()]) and time.monotonic() < deadline:
+        time.sleep(0.05)
 
 
 class AlreadyLocked(RuntimeError):

@@ -9,6 +9,8 @@ from local_stack.demo_model.settings import settings_from_environment
 
 # Hanging answers must not hold up a stop.
 _SHUTDOWN_SECONDS = 1
+# Longer than clients keep an idle connection (httpx: 5 s): who asks on one must not meet its end.
+_KEEP_ALIVE_SECONDS = 75
 
 
 def main() -> None:
@@ -25,6 +27,7 @@ def main() -> None:
         log_level=arguments.log_level,
         access_log=False,
         timeout_graceful_shutdown=_SHUTDOWN_SECONDS,
+        timeout_keep_alive=_KEEP_ALIVE_SECONDS,
     )
 
 

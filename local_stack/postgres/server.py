@@ -15,7 +15,8 @@ from local_stack.postgres.binaries import Installation
 from local_stack.postgres.roles import SUPERUSER
 
 # After kill -9 the shared memory is held until the last backend notices: about 1.7 s.
-START_SECONDS_MAX = 20.0
+# Recovery on a slow disk takes longer.
+START_SECONDS_MAX = 60.0
 STOP_SECONDS_MAX = 30
 # macOS does not know every name; the last one always exists.
 LOCALES = ("C.UTF-8", "C.utf8", "en_US.UTF-8", "C")
@@ -155,7 +156,7 @@ def _runs_on(pid: int, data: Path) -> bool:
     if sys.platform == "linux":
         try:
             command = Path(f"/proc/{pid}/cmdline").read_bytes().replace(b"\0", b" ").decode(errors="replace")
-        except FileNotFoundError:
+        except (FileNotFoundError, ProcessLookupError):
             return False
         return "postgres" in command and str(data) in command
     command = subprocess.run(["ps", "-o", "command=", "-p", str(pid)], capture_output=True, text=True).stdout

@@ -11,6 +11,8 @@ from local_stack.stripe_sandbox.settings import RETRY_SECONDS_DEFAULT, Settings,
 
 # Held requests (injected timeouts) must not hold up a stop.
 _SHUTDOWN_SECONDS = 1
+# Longer than clients keep an idle connection (httpx: 5 s): who asks on one must not meet its end.
+_KEEP_ALIVE_SECONDS = 75
 
 
 def main() -> None:
@@ -53,6 +55,7 @@ def main() -> None:
         proxy_headers=False,
         server_header=False,
         timeout_graceful_shutdown=_SHUTDOWN_SECONDS,
+        timeout_keep_alive=_KEEP_ALIVE_SECONDS,
     )
 
 

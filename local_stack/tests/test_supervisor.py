@@ -29,7 +29,7 @@ from local_stack.processes import (
 from local_stack.service import Service, answers, start_process
 from local_stack.supervisor import Supervisor
 
-SECONDS_MAX = 20
+SECONDS_MAX = 60
 
 
 @pytest.fixture
@@ -116,8 +116,8 @@ def test_services_of_a_killed_supervisor_are_found_and_ended(tmp_path: Path) -> 
     save_identities(tmp_path / "processes.json", [ProcessIdentity.of("web", process.pid)])
     # Nobody else will collect it; a test has to.
     threading.Thread(target=process.wait, daemon=True).start()
-    assert end_leftovers(load_identities(tmp_path / "processes.json"), grace_seconds=5) == ["web"]
-    assert process.wait(timeout=5) == -signal.SIGTERM
+    assert end_leftovers(load_identities(tmp_path / "processes.json"), grace_seconds=SECONDS_MAX) == ["web"]
+    assert process.wait(timeout=SECONDS_MAX) == -signal.SIGTERM
 
 
 def test_a_number_that_was_given_to_another_program_is_left_alone(tmp_path: Path) -> None:

@@ -15,7 +15,7 @@ from openai import AsyncOpenAI
 from local_stack.processes import free_ports
 
 REPOSITORY = Path(__file__).resolve().parents[3]
-_START_SECONDS = 30
+_START_SECONDS = 120
 
 
 def _server_python() -> str:
@@ -34,7 +34,7 @@ def _wait_until_healthy(url: str, process: "subprocess.Popen[bytes]") -> None:
     while time.monotonic() < deadline:
         assert process.poll() is None, "the demo model ended while it started"
         try:
-            if httpx.get(f"{url}/health", timeout=1).status_code == 200:
+            if httpx.get(f"{url}/health", timeout=_START_SECONDS).status_code == 200:
                 return
         except httpx.TransportError:
             time.sleep(0.05)
@@ -53,11 +53,11 @@ def model_url() -> Iterator[str]:
         yield url
     finally:
         process.terminate()
-        process.wait(timeout=10)
+        process.wait(timeout=_START_SECONDS)
 
 
 @pytest.fixture
 async def client(model_url: str) -> AsyncIterator[AsyncOpenAI]:
     """The real SDK, told not to retry, so that every failure is seen."""
-    async with AsyncOpenAI(base_url=f"{model_url}/v1", api_key="any", max_retries=0, timeout=20) as opened:
+    async with AsyncOpenAI(base_url=f"{model_url}/v1", api_key="any", max_retries=0, timeout=60) as opened:
         yield opened

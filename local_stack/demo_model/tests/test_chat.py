@@ -294,7 +294,7 @@ async def test_errors_have_the_shape_of_openai(client: AsyncOpenAI, model_url: s
     with pytest.raises(NotFoundError) as unknown:
         await client.models.retrieve("gpt-9")
     assert unknown.value.code == "model_not_found"
-    async with httpx.AsyncClient(base_url=model_url) as plain:
+    async with httpx.AsyncClient(base_url=model_url, timeout=60) as plain:
         malformed = await plain.post("/v1/chat/completions", content=b"{")
         assert (malformed.status_code, malformed.json()["error"]["type"]) == (400, "invalid_request_error")
         assert (await plain.get("/v1/chat/completions")).json()["error"]["code"] == "method_not_allowed"

@@ -22,7 +22,7 @@ FOLDER = "application/vnd.google-apps.folder"
 SHORTCUT = "application/vnd.google-apps.shortcut"
 DOCUMENT = "application/vnd.google-apps.document"
 DOCX = "application/vnd.openxmlformats-officedocument.wordprocessingml.document"
-_START_SECONDS = 30
+_START_SECONDS = 120
 
 
 class RunningDrive:
@@ -32,7 +32,7 @@ class RunningDrive:
         self._options = options
         self.port = free_ports(1)[0]
         self.url = f"http://127.0.0.1:{self.port}"
-        self.http = httpx.AsyncClient(base_url=self.url, timeout=60)
+        self.http = httpx.AsyncClient(base_url=self.url, timeout=90)
         self._key = rsa.generate_private_key(public_exponent=65537, key_size=2048)
 
     async def control(self, method: str, path: str, values: dict[str, Any] | None = None) -> dict[str, Any]:

@@ -13,7 +13,7 @@ from starlette.responses import PlainTextResponse, Response
 from starlette.routing import Route
 
 WEBHOOK_SECRET = "whsec_sandbox_tests"
-_WAIT_SECONDS = 10
+_WAIT_SECONDS = 60
 
 
 @dataclass(frozen=True)

@@ -16,14 +16,17 @@ from local_stack.stripe_sandbox.tests.receiver import WEBHOOK_SECRET
 
 SECRET_KEY = "sk_test_sandbox_tests"
 REPOSITORY = Path(__file__).resolve().parents[3]
-_START_SECONDS = 30
+_START_SECONDS = 120
+# Long: the machine may have other things to do. An answer may wait for deliveries.
+_IDLE_SECONDS_MAX = 60
+_ANSWER_SECONDS_MAX = 90
 _CLEAN_ENVIRONMENT = {name: value for name, value in os.environ.items() if not name.startswith("STRIPE_")}
 
 
 @asynccontextmanager
 async def connected(sandbox: "RunningSandbox", key: str = SECRET_KEY, **options: Any) -> AsyncGenerator[StripeClient]:
     """The real client library as the product uses it: asynchronous, one address replaced."""
-    http = HTTPXClient(timeout=options.pop("timeout", 20))
+    http = HTTPXClient(timeout=options.pop("timeout", _ANSWER_SECONDS_MAX))
     try:
         yield StripeClient(key, base_addresses={"api": sandbox.url}, http_client=http, **options)
     finally:
@@ -48,7 +51,7 @@ class RunningSandbox:
     def __init__(self, state: Path, *, webhook_url: str, webhook_secret: str = WEBHOOK_SECRET) -> None:
         self.port = free_ports(1)[0]
         self.url = f"http://127.0.0.1:{self.port}"
-        self.http = httpx.AsyncClient(base_url=self.url, timeout=20)
+        self.http = httpx.AsyncClient(base_url=self.url, timeout=_ANSWER_SECONDS_MAX)
         self._options = [
             *("--port", str(self.port), "--state", str(state), "--secret-key", SECRET_KEY),
             *("--webhook-url", webhook_url, "--webhook-secret", webhook_secret),
@@ -74,7 +77,8 @@ class RunningSandbox:
 
     async def settle(self, *, until: str = "empty") -> dict[str, Any]:
         """Return once every delivery was made; `until="quiet"` leaves those that wait for later."""
-        answer = await self.control("GET", f"/sandbox/deliveries/idle?until={until}")
+        path = f"/sandbox/deliveries/idle?until={until}&timeout_seconds={_IDLE_SECONDS_MAX}"
+        answer = await self.control("GET", path)
         assert answer["idle"], answer
         return answer
 

@@ -10,7 +10,7 @@ from starlette.applications import Starlette
 from local_stack.stripe_sandbox.guard import LoopbackOnly
 from local_stack.stripe_sandbox.tests.running import RunningSandbox, start_process
 
-_START_SECONDS = 30
+_START_SECONDS = 120
 
 
 @pytest.mark.parametrize(

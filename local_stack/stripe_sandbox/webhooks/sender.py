@@ -29,7 +29,9 @@ class Sender:
     async def run(self) -> None:
         """Work until cancelled."""
         # A proxy configured on the machine must not be asked for an address on this machine.
-        async with httpx.AsyncClient(trust_env=False, follow_redirects=False) as client:
+        # Each delivery has a connection of its own: a kept one may be ended by the shop just as it is used again.
+        limits = httpx.Limits(max_keepalive_connections=0)
+        async with httpx.AsyncClient(trust_env=False, follow_redirects=False, limits=limits) as client:
             try:
                 while True:
                     self._sandbox.changed.clear()
