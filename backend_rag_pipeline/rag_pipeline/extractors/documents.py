@@ -9,6 +9,7 @@ from rag_pipeline.extractors.cleaning import clean_line, clean_text
 from rag_pipeline.extractors.detect import MAIL, PPTX
 from rag_pipeline.extractors.model import Extraction, PageText
 from rag_pipeline.extractors.reader import read
+from rag_pipeline.extractors.slides import in_shown_order
 
 _SLIDES = {PPTX, "application/vnd.ms-powerpoint", "application/vnd.oasis.opendocument.presentation"}
 _MAILS = {MAIL, "application/vnd.ms-outlook"}
@@ -33,7 +34,7 @@ def extract_office(content: bytes, mime_type: str) -> Extraction:
 
     Raises ExtractionError: unreadable, encrypted.
     """
-    document = read(content, mime_type)
+    document = read(in_shown_order(content) if mime_type == PPTX else content, mime_type)
     subject = document.metadata.subject if mime_type in _MAILS else None
     title = clean_line(subject or document.metadata.title or "", max_characters=300) or None
     if mime_type in _SLIDES and document.pages:
