@@ -5,7 +5,8 @@ test("a second tab sees the balance and the conversations change", async ({ page
   const second = await context.newPage()
   await second.goto("/")
   await expect(balance(second)).toHaveText("10")
-  await ask(page, "[[slow:chunks=40,ms=80]] hello")
+  // It outlasts the test: both tabs see it while it is written.
+  await ask(page, "[[slow:chunks=900,ms=100]] hello")
   await expect(liveAnswer(page)).toBeVisible()
   await expect(balance(second)).toHaveText("9")
   await expect(sidebar(second).getByRole("listitem")).toHaveCount(1)

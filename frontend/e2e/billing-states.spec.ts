@@ -1,9 +1,11 @@
 import { readFile } from "node:fs/promises"
 import { expect, ledgerOf, signUp, withDatabase } from "./support/app"
-import { CARDS, chargesOf, choosePack, control, payWith, purchaseIdOf } from "./support/payment"
+import { alone, CARDS, chargesOf, choosePack, control, payWith, purchaseIdOf } from "./support/payment"
 import { startApiWithout } from "./support/second-api"
 import { requireStack } from "./support/stack"
-import { test } from "./support/wire"
+import { test as base } from "./support/wire"
+
+const test = base.extend(alone)
 
 test("a payment that does not match its order credits nothing, says so and names the purchase", async ({ page }) => {
   const account = await signUp(page)
@@ -35,7 +37,7 @@ test("a payment that does not match its order credits nothing, says so and names
   await control(`/sandbox/charges/${charge?.id}/refund`, {})
   await expect(async () => {
     await page.reload()
-    await expect(main.getByRole("heading", { level: 1 })).toHaveText("This purchase is closed", { timeout: 2_000 })
+    await expect(main.getByRole("heading", { level: 1 })).toHaveText("This purchase is closed", { timeout: 10_000 })
   }).toPass()
   await expect(main).toContainText("You can buy again.")
   await page.getByRole("link", { name: "Choose a pack" }).click()
@@ -66,17 +68,22 @@ test("a purchase that was flagged and closed while its tab stayed on the packs i
 test("a payment that is disputed before its page is seen says so, and such a pack can be bought again in the same tab", async ({ page }) => {
   const account = await signUp(page)
   // The page hears of its purchase only once that is disputed.
+  let letHear: () => void = () => undefined
+  const isDisputed = new Promise<void>((resolve) => (letHear = resolve))
   await page.route("**/api/purchases/*", async (route) => {
-    await expect.poll(() => ledgerOf(account.email)).toContain("dispute -100")
+    await isDisputed
     await route.continue()
   })
   await page.goto("/purchase-tokens")
   await choosePack(page, "100 tokens")
   await payWith(page, CARDS.good)
+  await expect(page).toHaveURL(/\/payment-success/)
   await expect.poll(() => ledgerOf(account.email)).toEqual(["signup_bonus 10", "purchase 100"])
   const first = purchaseIdOf(page)
   const [charge] = await chargesOf(first)
   const dispute = await control<{ id: string }>(`/sandbox/charges/${charge?.id}/dispute`, {})
+  await expect.poll(() => ledgerOf(account.email)).toContain("dispute -100")
+  letHear()
   const title = page.getByRole("main").getByRole("heading", { level: 1 })
   await expect(title).toHaveText("This payment is disputed")
   await page.goto("/purchase-tokens")
@@ -88,7 +95,7 @@ test("a payment that is disputed before its page is seen says so, and such a pac
   await control(`/sandbox/disputes/${dispute.id}/lose`, {})
   await expect(async () => {
     await page.goto(`/payment-success?purchase_id=${first}`)
-    await expect(title).toHaveText("This payment was taken back", { timeout: 2_000 })
+    await expect(title).toHaveText("This payment was taken back", { timeout: 10_000 })
   }).toPass()
 })
 

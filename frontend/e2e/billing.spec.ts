@@ -1,9 +1,9 @@
 import type { Page } from "@playwright/test"
 import { readFile } from "node:fs/promises"
-import { ask, askAndWait, balance, composer, expect, expireTokens, ledgerOf, questions, signUp, test, withDatabase } from "./support/app"
-import { CARDS, chargesOf, choosePack, control, mendStripe, payWith, purchaseIdOf } from "./support/payment"
+import { ask, askAndWait, balance, composer, expect, expireTokens, ledgerOf, questions, signUp, test as base, withDatabase } from "./support/app"
+import { alone, CARDS, chargesOf, choosePack, control, mendStripe, payWith, purchaseIdOf } from "./support/payment"
 
-// Pauses and faults of the payment service are everybody's: one after the other.
+const test = base.extend(alone)
 test.describe.configure({ mode: "default" })
 
 const outcome = (page: Page) => page.getByRole("main").getByRole("heading", { level: 1 })
@@ -231,8 +231,15 @@ test.describe("while Stripe is away", () => {
     page.on("request", (request) => {
       if (request.url().endsWith("/api/checkout") && request.method() === "POST") asked.push(request.postData() ?? "")
     })
+    let send: () => void = () => undefined
+    const isSeen = new Promise<void>((resolve) => (send = resolve))
+    await page.route("**/api/checkout", async (route) => {
+      await isSeen
+      await route.continue()
+    })
     await buyButton(page, "100 tokens").click()
     await expect(buyButton(page, "250 tokens")).toBeDisabled()
+    send()
     await expect(page.getByRole("alert")).toContainText("The payment service does not answer")
     await expect(page.getByRole("alert")).toContainText("Nothing was charged.")
     await mendStripe()

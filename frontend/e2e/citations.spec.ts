@@ -80,10 +80,13 @@ test("a passage that was replaced since is shown as the answer kept it", async (
 
 test("what is copied says what its marks stand for", async ({ page, context }) => {
   await context.grantPermissions(["clipboard-read", "clipboard-write"])
+  await page.clock.install()
   const account = await signUp(page)
   await storeDocument(account.email, "Zorbulator manual", PASSAGES)
   await page.goto("/")
   await askAndWait(page, QUESTION)
+  // What is said of a copy goes again by itself.
+  await page.clock.pauseAt(Date.now() + 60_000)
   await settledAnswers(page).getByRole("button", { name: "Copy answer" }).click()
   await expect(settledAnswers(page).getByRole("button", { name: "Copied" })).toBeVisible()
   const copied = await page.evaluate(() => navigator.clipboard.readText())

@@ -181,7 +181,7 @@ test("a document of an earlier version is opened by its id, a path", async ({ pa
   const id = `/app/rag-documents/100% ${account.email}/handbook.md`
   await withDatabase(async (client) => {
     const stored = await storeDocument(account.email, "Handbook", ["It has one page."])
-    await client.query("insert into public.document_metadata (id, title, owner_id) select $2, title, owner_id from public.document_metadata where id = $1", [stored, id])
+    await client.query("insert into public.document_metadata (id, title, owner_id, pipeline_id) select $2, title, owner_id, pipeline_id from public.document_metadata where id = $1", [stored, id])
     await client.query("update public.documents set document_id = $2 where document_id = $1", [stored, id])
     await client.query("delete from public.document_metadata where id = $1", [stored])
   })

@@ -1,6 +1,6 @@
 import { mkdirSync } from "node:fs"
 import type { Page } from "@playwright/test"
-import { ask, askAndWait, balance, composer, expect, liveAnswer, PASSWORD, settledAnswers, sidebar, test } from "./support/app"
+import { ask, askAndWait, balance, composer, expect, expectEnding, liveAnswer, PASSWORD, settledAnswers, sidebar, test } from "./support/app"
 import { documentRow } from "./support/documents"
 
 /**
@@ -27,11 +27,11 @@ test("the walkthrough, from sign-up to a settled token", async ({ page }) => {
   await expect(balance(page)).toHaveText("10")
   await picture(page, "first-page")
 
-  await ask(page, "[[slow:chunks=60,ms=50]] Please count for me")
+  await ask(page, "[[slow:chunks=60,ms=200]] Please count for me")
   await expect(liveAnswer(page)).toContainText("word12")
   await expect(balance(page)).toHaveText("9")
   await picture(page, "streaming")
-  await expect(settledAnswers(page)).toContainText("word60")
+  await expectEnding(settledAnswers(page), "word60")
 
   await page.getByRole("link", { name: "New chat" }).click()
   await askAndWait(page, "Show me some code")

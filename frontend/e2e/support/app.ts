@@ -72,6 +72,11 @@ export const liveAnswer = (page: Page): Locator => page.locator('article[aria-la
 export const balance = (page: Page): Locator => page.getByTestId("balance-tokens")
 export const sidebar = (page: Page): Locator => page.getByRole("complementary", { name: "Conversations" })
 
+/** Waits for the end of an answer that was made to last. */
+export async function expectEnding(answer: Locator, text: string): Promise<void> {
+  await expect(answer).toContainText(text, { timeout: 90_000 })
+}
+
 export async function ask(page: Page, text: string): Promise<void> {
   await composer(page).fill(text)
   await composer(page).press("Enter")

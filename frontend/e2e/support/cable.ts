@@ -11,6 +11,7 @@ export class Cable {
   private readonly sockets = new Set<Socket>()
   private isCut = false
   private diverted: { from: string; to: string } | null = null
+  private readonly waiting = new Set<ServerResponse>()
   private held: { isMeant: IsMeant; passed: Promise<void> } | null = null
   private readonly server: Server
 
@@ -37,9 +38,15 @@ export class Cable {
   private async carry(incoming: IncomingMessage, outgoing: ServerResponse): Promise<void> {
     const { method = "", headers } = incoming
     let { url = "" } = incoming
-    if (this.held?.isMeant(method, new URL(url).pathname)) await this.held.passed
+    if (this.held?.isMeant(method, new URL(url).pathname)) {
+      this.waiting.add(outgoing)
+      outgoing.on("close", () => this.waiting.delete(outgoing))
+      await this.held.passed
+      if (!this.waiting.delete(outgoing)) return
+    }
     if (this.diverted && url.startsWith(this.diverted.from)) url = this.diverted.to + url.slice(this.diverted.from.length)
-    const onward = forward(url, { method, headers }, (answer) => {
+    // A connection of its own: a kept one may be closed by the server in the very moment in which it is used again.
+    const onward = forward(url, { method, headers, agent: false }, (answer) => {
       outgoing.writeHead(answer.statusCode ?? 502, answer.headers)
       answer.pipe(outgoing)
     })
@@ -74,6 +81,11 @@ export class Cable {
       this.held = null
       arrive()
     }
+  }
+
+  /** How many requests are held that the browser has not given up. */
+  get heldCount(): number {
+    return this.waiting.size
   }
 
   async remove(): Promise<void> {

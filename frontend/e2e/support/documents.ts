@@ -68,12 +68,13 @@ export async function setPassageCount(title: string, passages: number): Promise<
   await withDatabase((client) => client.query("update public.document_metadata set chunk_count = $2 where title = $1", [title, passages]))
 }
 
-/** Stores a document without a file, already read: one passage a page. */
+/** Stores a document without a file, already read: one passage a page. The worker of the stack leaves it as it is. */
 export async function storeDocument(email: string, title: string, passages: readonly string[], details: { url?: string } = {}): Promise<string> {
   return withDatabase(async (client) => {
     const stored = await client.query<{ id: string }>(
-      `insert into public.document_metadata (id, title, url, source, mime_type, status, chunk_count, page_count, indexed_at, owner_id)
-       select gen_random_uuid()::text, $2, $4, 'local', 'text/markdown', 'indexed', $3, $3, now(), id
+      `insert into public.document_metadata
+         (id, title, url, source, pipeline_id, mime_type, status, chunk_count, page_count, indexed_at, owner_id)
+       select gen_random_uuid()::text, $2, $4, 'local', 'of-another-worker', 'text/markdown', 'indexed', $3, $3, now(), id
        from public.user_profiles where email = $1 returning id`,
       [email, title, passages.length, details.url ?? null],
     )

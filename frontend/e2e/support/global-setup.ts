@@ -1,7 +1,7 @@
 import { execFileSync } from "node:child_process"
 import { readStack, repository, type Stack } from "./stack"
 
-const HEALTH_TIMEOUT_MS = 5_000
+const HEALTH_TIMEOUT_MS = 30_000
 
 async function answers(url: string): Promise<boolean> {
   try {

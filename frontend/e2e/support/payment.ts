@@ -1,5 +1,5 @@
-import type { Page } from "@playwright/test"
-import { expect } from "./app"
+import type { Page, TestFixture } from "@playwright/test"
+import { expect, withDatabase } from "./app"
 import { requireStack } from "./stack"
 
 export const CARDS = {
@@ -7,6 +7,21 @@ export const CARDS = {
   declined: "4000 0000 0000 0002",
   authentication: "4000 0025 0000 3155",
 } as const
+
+const PAYMENT_SERVICE_LOCK = 4_242_424_242
+
+/** Pauses and faults of the payment service are everybody's: one test after the other, in all of the workers. */
+export const alone: { alone: [TestFixture<undefined, object>, { auto: true; timeout: number }] } = {
+  alone: [
+    async ({}, use) =>
+      withDatabase(async (client) => {
+        await client.query("select pg_advisory_lock($1)", [PAYMENT_SERVICE_LOCK])
+        await use(undefined)
+      }),
+    // As long as all the others that wait for it, too.
+    { auto: true, timeout: 1_800_000 },
+  ],
+}
 
 /** Opens the payment page of a pack, such as "100 tokens". */
 export async function choosePack(page: Page, pack: string): Promise<void> {
