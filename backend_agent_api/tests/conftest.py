@@ -1,19 +1,28 @@
 """Fixtures of the agent API: one database and one running API for the session, people made per test."""
 
-from collections.abc import AsyncGenerator
+from collections.abc import AsyncGenerator, Generator
 from typing import Any
 
 import pytest
 import pytest_asyncio
-from agent_api_support.api import Api, make_settings, run_api
+from agent_api_support.api import PATIENCE_SECONDS, Api, make_settings, run_api
 from agent_api_support.auth_server import AuthServer, run_auth_server
 from agent_api_support.billing import Shop, run_sandbox, run_shop
 from agent_api_support.chat_world import ChatWorld, run_chat_world
 
+from agent_api import health
 from local_stack.postgres.cluster import Cluster
 from local_stack.postgres.testing import Database
 from local_stack.processes import free_ports
 from local_stack.stripe_sandbox.tests.running import RunningSandbox
+
+
+@pytest.fixture(scope="module", autouse=True)
+def patient_readiness() -> Generator[None]:
+    """A database is there also when a busy machine takes seconds to ask it."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(health, "DATABASE_CHECK_TIMEOUT_SECONDS", PATIENCE_SECONDS)
+        yield
 
 
 @pytest.fixture(scope="session")

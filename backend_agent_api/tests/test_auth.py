@@ -81,10 +81,10 @@ async def test_claims_that_do_not_hold_are_refused_in_each_way(
 
 
 async def test_expiry_allows_clocks_to_differ_a_little(auth_server: AuthServer) -> None:
-    async with verifier_for(auth_server, jwt_leeway_seconds=10) as verifier:
+    async with verifier_for(auth_server, jwt_leeway_seconds=60) as verifier:
         await verifier.verify(auth_server.sign(uuid4(), exp=int(time.time()) - 5))
         with pytest.raises(Unauthorized):
-            await verifier.verify(auth_server.sign(uuid4(), exp=int(time.time()) - 15))
+            await verifier.verify(auth_server.sign(uuid4(), exp=int(time.time()) - 65))
 
 
 async def test_no_signature_is_no_signature(auth_server: AuthServer) -> None:
@@ -154,7 +154,7 @@ async def test_a_flood_of_unknown_key_ids_fetches_the_set_once_per_interval(auth
 
 
 async def test_a_new_key_is_fetched_once_for_all_who_wait_for_it(auth_server: AuthServer) -> None:
-    async with verifier_for(auth_server, jwks_refetch_interval_seconds=0.001) as verifier:
+    async with verifier_for(auth_server, jwks_refetch_interval_seconds=0.000_001) as verifier:
         await verifier.verify(auth_server.sign(uuid4()))
         at_start = auth_server.key_set_fetches
         auth_server.keys["rotated"] = ec.generate_private_key(ec.SECP256R1())
@@ -178,7 +178,7 @@ async def test_the_set_is_refreshed_in_the_background(auth_server: AuthServer) -
 
 
 async def test_known_keys_outlive_an_outage_and_unknown_ones_are_not_called_invalid(auth_server: AuthServer) -> None:
-    async with verifier_for(auth_server, jwks_refetch_interval_seconds=0.001) as verifier:
+    async with verifier_for(auth_server, jwks_refetch_interval_seconds=0.000_001) as verifier:
         await verifier.verify(auth_server.sign(uuid4()))
         auth_server.status = 500
         auth_server.keys["rotated"] = ec.generate_private_key(ec.SECP256R1())
@@ -232,7 +232,7 @@ async def test_an_answer_is_kept_for_its_time_and_not_longer(auth_server: AuthSe
     async with verifier_for(auth_server, auth_cache_seconds=0.2) as verifier:
         await verifier.verify(token)
         auth_server.revoked.add(token)
-        async with asyncio.timeout(10):
+        async with asyncio.timeout(60):
             while True:
                 try:
                     await verifier.verify(token)
@@ -243,13 +243,13 @@ async def test_an_answer_is_kept_for_its_time_and_not_longer(auth_server: AuthSe
 
 
 async def test_an_answer_is_never_kept_beyond_the_jwts_expiry(auth_server: AuthServer) -> None:
-    # Two seconds at least: the first question to the auth service must be answered before it ends.
-    token = auth_server.sign_with_secret(uuid4(), exp=int(time.time()) + 3)
-    # Leeway would still read it as valid: only the cache's own end makes it ask again.
+    token = auth_server.sign_with_secret(uuid4(), exp=int(time.time()) + 1)
+    # Leeway still reads it as valid, on both sides: only the cache's own end makes it ask again.
+    auth_server.leeway_seconds = 60
     async with verifier_for(auth_server, jwt_leeway_seconds=60, auth_cache_seconds=60) as verifier:
         await verifier.verify(token)
         auth_server.revoked.add(token)
-        async with asyncio.timeout(10):
+        async with asyncio.timeout(60):
             while auth_server.user_lookups == 1:
                 await asyncio.sleep(0.05)
                 try:
@@ -276,7 +276,7 @@ async def test_only_so_many_jwts_wait_to_be_asked_about(auth_server: AuthServer)
         auth_server.gate.clear()
         asking = [asyncio.create_task(verifier.verify(token)) for token in tokens[:3]]
         await until(lambda: auth_server.user_lookups == 1)
-        async with asyncio.timeout(5):
+        async with asyncio.timeout(20):
             with pytest.raises(AuthUnavailable):
                 await verifier.verify(tokens[3])
         # Who waits already may come twice.

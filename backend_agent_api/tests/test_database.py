@@ -90,7 +90,7 @@ async def test_what_sql_refuses_arrives_as_a_type(database: Database) -> None:
 
 async def test_waiting_for_a_connection_ends(database: Database) -> None:
     settings = make_settings(database.dsn(), database_pool_max_size=1, database_acquire_timeout_seconds=0.2)
-    async with open_database(settings) as service, service.transaction():
+    async with open_database(settings) as service, service.pool.acquire():
         with pytest.raises(DatabaseUnavailable):
             async with service.statement() as connection:
                 await connection.fetchval("select 1")
@@ -103,7 +103,7 @@ async def test_a_statement_that_takes_too_long_is_cut_off(database: Database) ->
             async with service.transaction() as connection:
                 await connection.fetchval("select pg_sleep(30)")
         async with service.statement() as connection:
-            assert await connection.fetchval("select 1") == 1
+            assert await connection.fetchval("select 1", timeout=60) == 1
 
 
 async def test_a_killed_connection_is_unavailable_once_and_then_replaced(database: Database) -> None:
@@ -112,7 +112,7 @@ async def test_a_killed_connection_is_unavailable_once_and_then_replaced(databas
             async with service.transaction() as connection:
                 pid = await connection.fetchval("select pg_backend_pid()")
                 async with database.superuser() as administrator:
-                    await administrator.execute("select pg_terminate_backend($1)", pid)
+                    await administrator.execute("select pg_terminate_backend($1, 60000)", pid)
                 await connection.fetchval("select 1")
         async with service.statement() as connection:
             assert await connection.fetchval("select 1") == 1

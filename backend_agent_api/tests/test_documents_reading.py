@@ -212,7 +212,7 @@ async def test_deleting_waits_for_whoever_is_storing_chunks_and_removes_them(lib
 
 
 async def _until_somebody_waits(library: Library) -> None:
-    async with asyncio.timeout(10):
+    async with asyncio.timeout(60):
         while not await library.value(  # noqa: ASYNC110 - Postgres tells of waiting locks only when asked
             "select exists (select from pg_stat_activity"
             " where datname = current_database() and wait_event_type = 'Lock')"

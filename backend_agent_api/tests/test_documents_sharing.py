@@ -20,11 +20,11 @@ create trigger index_slowly before update on public.documents for each row execu
 async def test_a_large_document_is_shared_and_taken_back_however_long_its_index_takes(
     database: Database,
 ) -> None:
-    chunks = 40
+    chunks = 60
     async with database.superuser() as connection:
         # As at Supabase, where it is two minutes.
-        await connection.execute(f"alter database \"{database.name}\" set statement_timeout = '3s'")
-    settings = make_settings(database.dsn(), database_command_timeout_seconds=3)
+        await connection.execute(f"alter database \"{database.name}\" set statement_timeout = '5s'")
+    settings = make_settings(database.dsn(), database_command_timeout_seconds=5)
     async with run_api(settings) as api:
         library = Library(api, database)
         admin = await library.reader(is_admin=True)

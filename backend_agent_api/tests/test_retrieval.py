@@ -12,7 +12,7 @@ from agent_api_support.model_server import Tool
 from agent_api_support.rerank_server import RerankServer, run_rerank_server
 
 CHUNKS = 30
-SETTINGS: dict[str, Any] = {"query_embedding_deadline_seconds": 0.5, "embedding_model_choice": "configured"}
+SETTINGS: dict[str, Any] = {"embedding_model_choice": "configured"}
 
 
 @pytest_asyncio.fixture(scope="module")
@@ -83,7 +83,9 @@ async def test_without_a_vector_that_means_something_words_are_searched(
             model.embedding_hangs = True
         case _:
             model.embedding_reply = reply
-    texts = await _found(indexed, person)
+    limits = {"query_embedding_deadline_seconds": 0.3} if reply == "hangs" else {}
+    async with indexed.another_api(**SETTINGS, **limits) as api:
+        texts = await _found(indexed, person.at(api.client))
     assert len(texts) == 8
     assert all("alpha" in text for text in texts)
     assert len(model.embedding_requests) == 1
@@ -101,7 +103,6 @@ def _rerank_settings(reranker: RerankServer) -> dict[str, Any]:
         "rerank_base_url": reranker.base_url,
         "rerank_api_key": "key-of-the-reranker",
         "rerank_model": "judge",
-        "rerank_deadline_seconds": 0.5,
         "rerank_candidates_max": 20,
     }
 
@@ -149,7 +150,8 @@ async def test_a_reranker_that_fails_leaves_the_fused_order(
     plain = await _found(indexed, person)
     reranker.status, reranker.reply, reranker.hangs = status, reply, reply == "hangs"
     try:
-        async with indexed.another_api(**_rerank_settings(reranker)) as api:
+        limits = {"rerank_deadline_seconds": 0.3} if reply == "hangs" else {}
+        async with indexed.another_api(**_rerank_settings(reranker), **limits) as api:
             assert await _found(indexed, person.at(api.client)) == plain
     finally:
         reranker.status, reranker.reply, reranker.hangs = 200, None, False

@@ -16,6 +16,26 @@ from agent_api_support.serving import serve
 
 CLOSED_PORT_URL = "http://127.0.0.1:9"
 """Nobody listens there."""
+PATIENCE_SECONDS = 60
+# A machine that runs many tests at once reaches limits that people never do. Tests of a limit set it for themselves.
+PATIENT: dict[str, float] = dict.fromkeys(
+    (
+        "database_acquire_timeout_seconds",
+        "database_connect_timeout_seconds",
+        "database_command_timeout_seconds",
+        "auth_timeout_seconds",
+        "model_connect_timeout_seconds",
+        "embedding_timeout_seconds",
+        "query_embedding_deadline_seconds",
+        "rerank_deadline_seconds",
+        "storage_timeout_seconds",
+        "title_timeout_seconds",
+        "stripe_connect_timeout_seconds",
+        "stripe_timeout_seconds",
+        "stripe_deadline_seconds",
+    ),
+    PATIENCE_SECONDS,
+)
 
 
 def make_settings(database_url: str, **changes: Any) -> Settings:
@@ -29,6 +49,7 @@ def make_settings(database_url: str, **changes: Any) -> Settings:
         "llm_api_key": "unused",
         "frontend_url": "http://site.example.com",
         "log_level": "ERROR",
+        **PATIENT,
         **changes,
     }
     return load_settings(_env_file=None, **values)
@@ -52,7 +73,7 @@ class Api:
 async def run_api(settings: Settings, auth: AuthServer | None = None) -> AsyncGenerator[Api]:
     """Serve the API while the block runs."""
     app = create_app(settings)
-    async with serve(app) as base_url, httpx.AsyncClient(base_url=base_url, timeout=20) as client:
+    async with serve(app) as base_url, httpx.AsyncClient(base_url=base_url, timeout=PATIENCE_SECONDS) as client:
         yield Api(app=app, base_url=base_url, client=client, auth=auth or AuthServer())
 
 

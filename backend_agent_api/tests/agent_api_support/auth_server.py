@@ -32,7 +32,10 @@ def claims_of(user_id: UUID | str, **changes: Any) -> dict[str, Any]:
 
 @dataclass
 class AuthServer:
-    """`keys` is published, `status` breaks every answer, `revoked` jwts are refused by `/user`."""
+    """`keys` is published, `status` breaks every answer, `revoked` jwts are refused by `/user`.
+
+    A jwt that ended within `leeway_seconds` is still confirmed.
+    """
 
     base_url: str = ""
 
@@ -49,6 +52,7 @@ class AuthServer:
         self.key_set_fetches = 0
         self.user_lookups = 0
         self.revoked: set[str] = set()
+        self.leeway_seconds = 0
         self.gate.set()
 
     def key_set(self) -> dict[str, Any]:
@@ -87,7 +91,9 @@ class AuthServer:
             return JSONResponse({"message": "Invalid API key"}, status_code=401)
         token = request.headers["authorization"].removeprefix("Bearer ")
         try:
-            claims = jwt.decode(token, SECRET, algorithms=["HS256"], audience="authenticated")
+            claims = jwt.decode(
+                token, SECRET, algorithms=["HS256"], audience="authenticated", leeway=self.leeway_seconds
+            )
         except jwt.PyJWTError:
             return JSONResponse({"msg": "invalid JWT"}, status_code=403)
         if token in self.revoked:

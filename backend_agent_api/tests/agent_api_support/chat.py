@@ -15,7 +15,7 @@ from agent_api_support.ui_stream import UiStream, read_stream
 from local_stack.postgres.testing import Database
 
 ASK = "/api/pydantic-agent"
-WAIT_SECONDS_MAX = 20.0
+WAIT_SECONDS_MAX = 60.0
 LOOK_EVERY_SECONDS = 0.02
 
 

@@ -8,8 +8,8 @@ from typing import Any
 
 import uvicorn
 
-START_SECONDS_MAX = 30
-STOP_SECONDS_MAX = 10
+START_SECONDS_MAX = 120
+STOP_SECONDS_MAX = 60
 
 
 class _Server(uvicorn.Server):

@@ -3,7 +3,7 @@
 import asyncio
 from collections.abc import Callable
 
-WAIT_SECONDS_MAX = 10.0
+WAIT_SECONDS_MAX = 60.0
 LOOK_EVERY_SECONDS = 0.01
 
 
