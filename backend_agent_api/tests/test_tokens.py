@@ -33,7 +33,7 @@ class Stream:
         self._lines = response.aiter_lines()
 
     async def next_line(self) -> str:
-        async with asyncio.timeout(10):
+        async with asyncio.timeout(60):
             async for line in self._lines:
                 if line:
                     return line
@@ -54,17 +54,20 @@ async def open_stream(api: Api, user_id: UUID, **claims: Any) -> AsyncGenerator[
 
 
 async def listening(api: Api) -> None:
-    async with asyncio.timeout(10):
+    async with asyncio.timeout(60):
         await api.app.state.balance_feed.listening.wait()
 
 
 async def test_balance_leaves_out_what_has_expired(api: Api, shared_database: Database) -> None:
     user_id = await shared_database.add_user(tokens=5)
-    soon = datetime.now(UTC) + timedelta(seconds=0.5)
-    await grant(shared_database, user_id, 7, expires_at=soon)
+    await grant(shared_database, user_id, 7, expires_at=datetime.now(UTC) + timedelta(hours=1))
     headers = api.headers(user_id)
     assert (await api.client.get("/api/balance", headers=headers)).json() == {"tokens": 12}
-    await until(lambda: datetime.now(UTC) > soon)
+    async with shared_database.superuser() as connection:
+        # An hour later.
+        await connection.execute(
+            "update public.token_grants set expires_at = clock_timestamp() where user_id = $1 and amount = 7", user_id
+        )
     # The stream reads without a lock and must come to the same.
     async with open_stream(api, user_id) as stream:
         assert await stream.next_balance() == 5
@@ -178,14 +181,16 @@ async def test_a_quiet_stream_is_kept_alive(shared_database: Database) -> None:
 
 async def test_a_stream_ends_with_its_jwt(shared_database: Database) -> None:
     user_id = await shared_database.add_user(tokens=1)
-    async with (
-        run_api(make_settings(shared_database.dsn())) as api,
-        open_stream(api, user_id, exp=int(time.time()) + 2) as stream,
-    ):
-        assert await stream.next_balance() == 1
-        with pytest.raises(EOFError):
-            while await stream.next_line() == ": keep-alive":
-                pass
+    seen: set[str] = set()
+    async with run_api(make_settings(shared_database.dsn(), jwt_leeway_seconds=60)) as api:
+        ends_at = int(time.time()) + 2
+        async with open_stream(api, user_id, exp=ends_at) as stream:
+            with pytest.raises(EOFError):
+                while True:
+                    seen.add(await stream.next_line())
+            assert time.time() >= ends_at
+    # On a busy machine it may have ended before anything could be said.
+    assert seen <= {'data: {"tokens": 1}', ": keep-alive"}
 
 
 async def test_streams_are_limited_per_user_and_per_process_and_given_back(shared_database: Database) -> None:
