@@ -1,6 +1,7 @@
 """Real files, made by the libraries that people's programs use."""
 
 import io
+import re
 import zipfile
 from collections.abc import Sequence
 from datetime import date, datetime
@@ -22,7 +23,7 @@ def make_pdf(pages: Sequence[Sequence[str]], *, title: str = "", password: str =
     """Each page is a list of lines; a line that begins with `# ` is set large."""
     file = io.BytesIO()
     encrypt = reportlab_encryption.StandardEncryption(password, ownerPassword="owner") if password else None
-    canvas = reportlab_canvas.Canvas(file, encrypt=encrypt)
+    canvas = reportlab_canvas.Canvas(file, encrypt=encrypt, invariant=1)
     canvas.setTitle(title)
     for number, lines in enumerate(pages):
         height = 780
@@ -145,8 +146,19 @@ def make_zip(parts: dict[str, str | bytes]) -> bytes:
     file = io.BytesIO()
     with zipfile.ZipFile(file, "w", zipfile.ZIP_DEFLATED) as archive:
         for name, content in parts.items():
-            archive.writestr(name, content, zipfile.ZIP_STORED if name == "mimetype" else zipfile.ZIP_DEFLATED)
+            # An entry that is given by its information alone has no time of its own.
+            entry = zipfile.ZipInfo(name)
+            archive.writestr(entry, content, zipfile.ZIP_STORED if name == "mimetype" else zipfile.ZIP_DEFLATED)
     return file.getvalue()
+
+
+def without_times(archive: bytes) -> bytes:
+    """The same archive, without the moment in which it was made: the same bytes each time."""
+    with zipfile.ZipFile(io.BytesIO(archive)) as found:
+        properties = found.read("docProps/core.xml")
+    return with_part(
+        archive, "docProps/core.xml", re.sub(rb"\d{4}(-\d\d){2}T(\d\d:){2}\d\d", b"2026-01-01T00:00:00", properties)
+    )
 
 
 def with_part(archive: bytes, name: str, content: bytes) -> bytes:

@@ -8,7 +8,7 @@ from importlib.util import find_spec
 from pathlib import Path
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from semantic_text_splitter import TextSplitter
 from tokenizers import Tokenizer
@@ -119,7 +119,7 @@ markdown_lines = st.one_of(
 
 
 @pytest.mark.parametrize("mode", list(MODES))
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60, deadline=None, suppress_health_check=[HealthCheck.too_slow])
 @given(
     pages=st.lists(st.lists(markdown_lines, max_size=20).map("\n".join), min_size=1, max_size=3),
     title=st.text(max_size=300),

@@ -4,7 +4,7 @@ import pytest
 from made_files import make_image, make_pdf
 from rag_support.embedding_server import Fault, FaultKind
 from rag_support.vision_service import VisionService
-from rag_support.world import World
+from rag_support.world import PATIENT, World
 
 from rag_pipeline.messages import MESSAGES
 
@@ -90,7 +90,7 @@ async def test_a_picture_is_not_paid_for_at_each_attempt_of_a_worker_whose_model
     world: World, vision: VisionService
 ) -> None:
     world.write("fruit.md", TEXT)
-    world.start_worker(LLM_BASE_URL=vision.url, LLM_API_KEY="key", VISION_LLM_CHOICE="sees")
+    world.start_worker(**PATIENT, LLM_BASE_URL=vision.url, LLM_API_KEY="key", VISION_LLM_CHOICE="sees")
     await world.until_status("fruit.md", "indexed")
     world.embeddings.every_answer = Fault("500")
     world.write("picture.png", make_image("words"))

@@ -23,7 +23,7 @@ Kind: TypeAlias = Literal[
     "forbidden",
     "api_disabled",
 ]
-_HELD_SECONDS_MAX = 60
+_HELD_SECONDS_MAX = 240
 KINDS: tuple[Kind, ...] = get_args(Kind)
 
 

@@ -32,7 +32,7 @@ async def make_source(drive: RunningDrive) -> AsyncGenerator[MakeSource]:
     async with AsyncExitStack() as stack:
 
         def make(*, client: dict[str, Any] | None = None, **fields: Any) -> GoogleDriveSource:
-            limits: dict[str, Any] = {"timeout_seconds": 10, "deadline_seconds": 30, "wait_initial_seconds": 0.01}
+            limits: dict[str, Any] = {"timeout_seconds": 60, "deadline_seconds": 120, "wait_initial_seconds": 0.01}
             limits["api_endpoint"] = drive.url
             options = ClientOptions(**(limits | (client or {})))
             values: dict[str, Any] = {

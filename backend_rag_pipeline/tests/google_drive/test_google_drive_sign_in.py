@@ -155,7 +155,9 @@ async def test_a_sign_in_that_is_away_refuses_nobody(drive: RunningDrive, make_s
 
 
 async def test_a_rate_limit_that_lasts_is_called_by_its_name(drive: RunningDrive, make_source: MakeSource) -> None:
-    source = make_source(client={"deadline_seconds": 3})
+    # Signed in before, so that one question at least is answered within the deadline.
+    source = make_source(client={"deadline_seconds": 10})
+    await source.check()
     await drive.fault("rate_limit", times=1000)
     with pytest.raises(SourceUnavailable, match="403 rateLimitExceeded"):
         await source.check()
@@ -170,12 +172,12 @@ async def test_google_says_how_long_to_wait(drive: RunningDrive, source: GoogleD
 
 
 async def test_silence_ends_at_the_deadline(drive: RunningDrive, make_source: MakeSource) -> None:
-    source = make_source(client={"timeout_seconds": 60, "deadline_seconds": 3, "threads": 1})
+    source = make_source(client={"timeout_seconds": 60, "deadline_seconds": 10, "threads": 1})
     async with drive.holding():
         begun = time.monotonic()
-        with pytest.raises(SourceUnavailable, match=r"within 3 seconds"):
+        with pytest.raises(SourceUnavailable, match=r"within 10 seconds"):
             await source.check()
-        assert time.monotonic() - begun < 30
+        assert time.monotonic() - begun < 50
     # Its only thread does not wait for the lost answer.
     await source.check()
 
@@ -186,7 +188,7 @@ async def test_a_source_closes_while_google_is_silent(drive: RunningDrive, make_
         waiting = asyncio.create_task(source.check())
         await held()
         waiting.cancel()
-        async with asyncio.timeout(30):
+        async with asyncio.timeout(50):
             await source.close()
         assert waiting.cancelled() or waiting.done()
 
@@ -225,11 +227,11 @@ async def test_a_person_gives_consent_once(drive: RunningDrive, make_source: Mak
         sys.executable, "-u", *command, cwd=SERVICE, stdout=asyncio.subprocess.PIPE
     )
     assert process.stdout is not None
-    async with asyncio.timeout(60):
+    async with asyncio.timeout(120):
         address = ""
         while not address.startswith(drive.url):
             address = (await process.stdout.readline()).decode().strip()
-        async with httpx.AsyncClient(follow_redirects=True) as browser:
+        async with httpx.AsyncClient(follow_redirects=True, timeout=60) as browser:
             assert "Done." in (await browser.get(address)).text
         assert await process.wait() == 0
     assert (tmp_path / "token.json").stat().st_mode & 0o777 == 0o600

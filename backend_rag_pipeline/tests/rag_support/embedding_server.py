@@ -76,6 +76,8 @@ class EmbeddingServer:
     first_call: threading.Event = field(default_factory=threading.Event)
     released: threading.Event = field(default_factory=threading.Event)
     """Cleared: requests wait."""
+    faults_wait: bool = True
+    """False: faults are answered also while requests wait."""
     stopping: threading.Event = field(default_factory=threading.Event)
 
     def __post_init__(self) -> None:
@@ -117,7 +119,7 @@ class EmbeddingServer:
             return self.faults.popleft() if self.faults else self.every_answer
 
     def end(self) -> None:
-        """A request is answered."""
+        """A request gets its answer now."""
         with self._lock:
             self._at_once -= 1
 
@@ -175,13 +177,13 @@ class _Handler(BaseHTTPRequestHandler):
         body = json.loads(self.rfile.read(int(self.headers["Content-Length"])))
         texts = body["input"] if isinstance(body["input"], list) else [body["input"]]
         fault = self.state.begin(cast("list[str]", texts))
-        try:
+        if fault is None or self.state.faults_wait:
             self.state.released.wait()
-            time.sleep(self.state.latency_seconds)
-            with suppress(ConnectionError):
-                self._answer(cast("dict[str, Any]", body), cast("list[str]", texts), fault)
-        finally:
-            self.state.end()
+        time.sleep(self.state.latency_seconds)
+        # Before the answer: who has it may ask again at once.
+        self.state.end()
+        with suppress(ConnectionError):
+            self._answer(cast("dict[str, Any]", body), cast("list[str]", texts), fault)
 
     def _answer(self, body: dict[str, Any], texts: list[str], fault: Fault | None) -> None:
         state = self.state

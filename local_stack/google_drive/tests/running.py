@@ -32,7 +32,7 @@ class RunningDrive:
         self._options = options
         self.port = free_ports(1)[0]
         self.url = f"http://127.0.0.1:{self.port}"
-        self.http = httpx.AsyncClient(base_url=self.url, timeout=90)
+        self.http = httpx.AsyncClient(base_url=self.url, timeout=300)
         self._key = rsa.generate_private_key(public_exponent=65537, key_size=2048)
 
     async def control(self, method: str, path: str, values: dict[str, Any] | None = None) -> dict[str, Any]:
