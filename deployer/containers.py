@@ -139,6 +139,9 @@ def _print_next_steps(target: Target) -> None:
         f"s/agent.yourdomain.com/{api}/",
         f"s/chat.yourdomain.com/{site}/",
     ]
+    waits = SETTINGS["AGENT_API_RESPONSE_SECONDS"]
+    if (seconds := variables.get(waits.name, waits.default)) != waits.default:
+        edits.append(f"s/response_header_timeout {waits.default}s/response_header_timeout {seconds}s/")
     sed = " ".join(f"-e '{edit}'" for edit in edits)
     print(
         "site  http://localhost:8082\n"

@@ -14,6 +14,7 @@ from deployer.settings import SETTINGS
 from deployer.settings.model import CONDITIONS, PUBLIC_ONLY, Variables, has_own_database
 from deployer.settings.operation import PLACES
 from deployer.target import Target
+from deployer.time_checks import examine_times
 from local_stack.env_files import ASSIGNMENT
 
 # What stands in examples, this product's and those of its providers. Words of real names are let by: ask-your-docs.com.
@@ -60,6 +61,7 @@ def examine_settings(target: Target) -> list[Problem]:
         *_dollars(target.env_file),
         *_folders(variables),
         *_replicas(variables),
+        *examine_times(variables),
         *google_files(variables, REPOSITORY / CREDENTIALS),
     ]
 

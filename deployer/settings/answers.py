@@ -24,7 +24,12 @@ MODEL = Section(
             is_common=True,
         ),
         Setting("VISION_TIMEOUT_SECONDS", (WORKER,), "60"),
-        Setting("MODEL_DEADLINE_SECONDS", (API,), "300", "One answer, tools included.", is_common=True),
+        Setting(
+            *("MODEL_DEADLINE_SECONDS", (API,), "300"),
+            "One answer, tools included. A longer one needs a longer stop, and a proxy that waits for it:"
+            " docs/compose.md, More replicas.",
+            is_common=True,
+        ),
         Setting("MODEL_IDLE_TIMEOUT_SECONDS", (API,), "60", "How long a model may be silent in it.", is_common=True),
         Setting("MODEL_CONNECT_TIMEOUT_SECONDS", (API,), "10"),
         Setting(

@@ -113,6 +113,11 @@ CONTAINERS = Section(
                 f"${{COMPOSE_PROJECT_NAME}}-agent-api-{number}:8001" for number in range(1, PLACES + 1)
             ),
         ),
+        Setting(
+            *("AGENT_API_RESPONSE_SECONDS", (CADDY, DEPLOY), "330"),
+            "How long Caddy waits for a reply to begin; an answer in one piece begins when it is complete. Longer than"
+            " MODEL_DEADLINE_SECONDS, and than the 300 s that sharing a large document may take.",
+        ),
         Setting("UPLOAD_BODY_MAX_BYTES", (CADDY,), "22020096", "A file and what surrounds it."),
         Setting("CADDY_GLOBAL_OPTIONS", (CADDY,), "", "Lines for the global options of the Caddyfile."),
         Setting(

@@ -246,9 +246,10 @@ def test_caddys_limits_are_those_of_the_api() -> None:
     assert set(re.findall(r"BODY_MAX_BYTES:(\d+)}", config)) == {
         environment[f"{what}_BODY_MAX_BYTES"] for what in ("REQUEST", "WEBHOOK", "UPLOAD")
     }
-    timeout = re.search(r"response_header_timeout (\d+)s", config)
-    assert timeout is not None
-    assert int(timeout[1]) > fields["model_deadline_seconds"].default
+    waits = environment["AGENT_API_RESPONSE_SECONDS"]
+    assert int(waits) > fields["model_deadline_seconds"].default
+    assert f"response_header_timeout {{$AGENT_API_RESPONSE_SECONDS:{waits}}}s\n" in config
+    assert f"response_header_timeout {waits}s\n" in (REPOSITORY / "caddy-addon.conf").read_text()
 
 
 def test_caddy_gets_what_its_configuration_reads() -> None:

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import json
 import re
+import subprocess
 
 import pytest
 
@@ -10,8 +12,10 @@ from deployer.connections import connections_max, note_on_connections
 from deployer.render import SERVICES
 from deployer.settings import SETTINGS
 from deployer.settings_checks import examples
+from deployer.time_checks import examine_times
 from local_stack.paths import REPOSITORY
 from tests.deployment.deploying import COMPLETE, Operator
+from tests.deployment.proxy import caddy_program
 
 # An `.env` as people have it from earlier versions, with their own values where an example stood.
 OLDER_FILE = """
@@ -96,3 +100,67 @@ def test_the_number_of_connections_is_said_when_it_runs(operator: Operator) -> N
     assert "Pool Size" not in operator.run("--type", "cloud", "--dry-run").output
     operator.variables["DATABASE_URL"] = f"{POOLER}/postgres"
     assert "55 connections at most" in operator.run("--type", "cloud").output
+
+
+def test_times_that_must_outlast_each_other_are_compared(operator: Operator) -> None:
+    operator.variables["MODEL_DEADLINE_SECONDS"] = "900"
+    ended = operator.run("--type", "cloud")
+    assert (ended.status, ended.changes) == (2, [])
+    longer = {
+        "SHUTDOWN_GRACE_SECONDS": ("310", "910"),
+        "UVICORN_TIMEOUT_GRACEFUL_SHUTDOWN": ("325", "925"),
+        "AGENT_API_STOP_SECONDS": ("340", "940"),
+        "AGENT_API_RESPONSE_SECONDS": ("330", "930"),
+    }
+    for name, (before, _) in longer.items():
+        detail = f"{name} ({before}) is not longer than MODEL_DEADLINE_SECONDS (900)"
+        assert "docs/compose.md, More replicas" in ended.cure_of("FAIL", ".env", detail)
+    operator.variables |= {name: seconds for name, (_, seconds) in longer.items()}
+    assert operator.run("--type", "cloud").status == 0
+    ended = operator.run("--type", "local")
+    assert ended.status == 0
+    assert "s/response_header_timeout 330s/response_header_timeout 930s/" in ended.output
+
+
+@pytest.mark.parametrize(
+    ("given", "detail"),
+    [
+        (
+            {"SHUTDOWN_GRACE_SECONDS": "300"},
+            "SHUTDOWN_GRACE_SECONDS (300) is not longer than MODEL_DEADLINE_SECONDS (300)",
+        ),
+        (
+            {"SHUTDOWN_GRACE_SECONDS": "330"},
+            "UVICORN_TIMEOUT_GRACEFUL_SHUTDOWN (325) is not longer than SHUTDOWN_GRACE_SECONDS (330)",
+        ),
+        (
+            {"AGENT_API_STOP_SECONDS": "10"},
+            "AGENT_API_STOP_SECONDS (10) is not longer than UVICORN_TIMEOUT_GRACEFUL_SHUT",
+        ),
+        (
+            {"RAG_WORKER_STOP_SECONDS": "60"},
+            "RAG_PIPELINE_STOP_SECONDS (60) is not longer than RAG_WORKER_STOP_SECONDS",
+        ),
+        ({"AGENT_API_STOP_SECONDS": "6m"}, "AGENT_API_STOP_SECONDS is no number of seconds"),
+        ({"AGENT_API_STOP_SECONDS": "inf"}, "AGENT_API_STOP_SECONDS is no number of seconds"),
+    ],
+)
+def test_a_time_that_ends_before_another_is_named(given: dict[str, str], detail: str) -> None:
+    (problem,) = examine_times(given)
+    assert detail in problem.detail
+    assert problem.is_fatal
+
+
+def test_the_defaults_outlast_each_other() -> None:
+    assert list(examine_times({})) == []
+
+
+def test_caddy_waits_as_long_as_it_is_told() -> None:
+    """The real one, asked what it understands."""
+    command = [caddy_program(), "adapt", "--config", "Caddyfile", "--adapter", "caddyfile"]
+    names = {"AGENT_API_HOSTNAME": "agent.localhost", "FRONTEND_HOSTNAME": "chat.localhost"}
+    for given, seconds in (({}, 330), ({"AGENT_API_RESPONSE_SECONDS": "930"}, 930)):
+        environment = {**names, "LETSENCRYPT_EMAIL": "operator@mail.example.com", **given}
+        adapted = subprocess.run(command, cwd=REPOSITORY, env=environment, capture_output=True, check=True, timeout=60)
+        text = json.dumps(json.loads(adapted.stdout))
+        assert re.findall(r'"response_header_timeout": (\d+)', text) == [str(seconds * 10**9)]
