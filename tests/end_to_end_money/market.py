@@ -48,7 +48,8 @@ class Market:
     async def deliver_to(self, shop: Shop, **controls: Any) -> None:
         """Let Stripe deliver by itself from now on."""
         url = f"{shop.api.base_url.rstrip('/')}/api/webhook/stripe"
-        values = {"paused": False, "webhook_url": url, **controls}
+        # An answer that comes late is not asked for again.
+        values = {"paused": False, "webhook_url": url, "timeout_seconds": 60, **controls}
         await self.sandbox.control("POST", "/sandbox/deliveries/settings", values)
 
     async def reconcile(self) -> dict[str, Any]:

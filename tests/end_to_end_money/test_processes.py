@@ -2,7 +2,7 @@
 
 import asyncio
 import itertools
-import time
+import signal
 from collections.abc import Awaitable, Callable
 from uuid import uuid4
 
@@ -76,7 +76,9 @@ async def test_processes_killed_amid_deliveries_lose_and_double_nothing(market: 
             await shop.submit(url)
         for _, purchase_id, _ in bought[::2]:
             await shop.refund(purchase_id, 250)
-        controls = {"duplicates": 2, "jitter_seconds": 0.3, "retry_seconds": [0.2] * 100, "order": "random"}
+        # Tried again for longer than an endpoint takes to come back.
+        retries = [0.2] * 20 + [2.0] * 80
+        controls = {"duplicates": 2, "jitter_seconds": 0.3, "retry_seconds": retries, "order": "random"}
         await market.deliver_to(shop, **controls)
         resent = await shop.stripe_get("/v1/events", limit=100)
         for event in resent["data"]:
@@ -113,7 +115,7 @@ async def _until_some_are_applied(market: Market, *, at_least: int) -> None:
 
 async def until_true(condition: Callable[[], Awaitable[bool]]) -> None:
     """Ask until it holds: what another process does has no event to wait for."""
-    async with asyncio.timeout(60):
+    async with asyncio.timeout(120):
         while not await condition():  # noqa: ASYNC110 - see above
             await asyncio.sleep(0.02)
 
@@ -130,7 +132,7 @@ async def test_an_endpoint_that_was_down_is_made_up_for(market: Market) -> None:
         if number == 1:
             await shop.dispute(purchase_id)
     # It comes back, and Stripe delivers nothing of what was meanwhile.
-    async with market.process(reconcile_interval_seconds=0.3) as (shop, _):
+    async with market.process(reconcile_interval_seconds=0.3) as (shop, running):
 
         async def all_is_known() -> bool:
             states = [(await shop.purchase(user_id, purchase_id))["status"] for user_id, purchase_id, _ in bought]
@@ -138,6 +140,9 @@ async def test_an_endpoint_that_was_down_is_made_up_for(market: Market) -> None:
             return set(states) == {"paid"} and balances == [0, 0, 250, 250, 250]
 
         await until_true(all_is_known)
+        # Not killed: it could be at the next run, and leave its lease to nobody.
+        running.signal(signal.SIGTERM)
+        await running.ended()
     await market.assert_books_agree()
 
 
@@ -151,7 +156,7 @@ async def test_a_crash_between_stripe_and_the_database_leaves_one_page(market: M
             "method": "POST",
             "path": "/v1/checkout/sessions",
             "applied": True,
-            "seconds": 30,
+            "seconds": 600,
         }
         await market.sandbox.control("POST", "/sandbox/faults", fault)
         asking = asyncio.create_task(shop.checkout(user_id, purchase_id))
@@ -216,11 +221,12 @@ async def test_the_webhook_keeps_up_while_the_chat_takes_tokens(market: Market) 
                     await connection.execute("select public.deduct_token_if_sufficient($1)", user_id)
 
         shops: itertools.cycle[Shop] = itertools.cycle((a, b))
-        started = time.monotonic()
+        log = market.database.cluster.log
+        known = len(log.read_bytes())
         answers = await asyncio.gather(
             *(deliver(next(shops).api, event) for event in events for _ in range(3)), *(debit() for _ in range(4))
         )
-        assert time.monotonic() - started < 30
+        assert b"deadlock detected" not in log.read_bytes()[known:]
         assert {answer.status_code for answer in answers if answer is not None} == {200}
         assert await a.balance(user_id) == 200 + 10 * 100 - 100
         assert await a.audit() == []

@@ -2,6 +2,7 @@
 
 import asyncio
 import math
+import os
 import random
 from collections.abc import AsyncGenerator
 from contextlib import asynccontextmanager
@@ -21,6 +22,7 @@ from agent_api_support.billing import (
     run_sandbox,
     run_shop,
 )
+from agent_api_support.waiting import until
 from hypothesis import HealthCheck, Phase, event, given, settings
 from hypothesis import strategies as st
 
@@ -187,17 +189,33 @@ class Story:
 
 async def crash_during(database: Database, jobs: list[Any]) -> list[httpx.Response]:
     """Cut every connection to the database again and again while these run."""
+    cut: set[int] = set()
     async with database.superuser() as connection:
         running = asyncio.gather(*jobs)
         for _ in range(20):
             if running.done():
                 break
-            await connection.execute(
-                "select pg_terminate_backend(pid) from pg_stat_activity"
+            rows = await connection.fetch(
+                "select pid, pg_terminate_backend(pid) from pg_stat_activity"
                 " where datname = current_database() and application_name = 'agent_api'"
             )
+            cut |= {row["pid"] for row in rows}
             await asyncio.sleep(0.005)  # Not to wait for anything: to hit another moment.
-        return await running
+        answers = await running
+    # One that ended later would break what comes after the crash.
+    await until(lambda: not any(map(is_there, cut)))
+    return answers
+
+
+def is_there(pid: int) -> bool:
+    """Whether a process has not ended, or nobody has taken note of its end."""
+    try:
+        os.kill(pid, 0)
+    except ProcessLookupError:
+        return False
+    except PermissionError:
+        return True
+    return True
 
 
 @asynccontextmanager
