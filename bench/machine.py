@@ -4,6 +4,7 @@ import os
 import platform
 import subprocess
 import sys
+from contextlib import suppress
 from pathlib import Path
 
 
@@ -12,7 +13,8 @@ def cpu_seconds(pid: int) -> float:
     if sys.platform == "linux":
         total_ns = 0
         for task in Path(f"/proc/{pid}/task").iterdir():
-            total_ns += int((task / "schedstat").read_text().split()[0])
+            with suppress(FileNotFoundError, ProcessLookupError):  # A thread that has ended since.
+                total_ns += int((task / "schedstat").read_text().split()[0])
         return total_ns / 1e9
     listed = subprocess.run(["ps", "-o", "time=", "-p", str(pid)], capture_output=True, text=True, check=True).stdout
     seconds = 0.0

@@ -11,7 +11,7 @@ from bench.chat.figures import Round, judge, make_round, median_round
 from bench.chat.load import dechunk, read_text
 from local_stack.paths import REPOSITORY
 
-RUN_SECONDS_MAX = 120
+RUN_SECONDS_MAX = 900
 
 
 def run_bench(*arguments: str) -> str:

@@ -19,7 +19,7 @@ from local_stack.paths import EMBEDDED_HOME, REPOSITORY
 SCRIPT = Path(__file__).with_name("sdk_chat.mjs")
 PACKAGES = REPOSITORY / "frontend"
 NODE_MAJOR_MIN = 22
-WAIT_SECONDS_MAX = 30.0
+WAIT_SECONDS_MAX = 120.0
 HINT = "run `python3 deploy.py --type test` once"
 
 ChatState = dict[str, Any]
