@@ -38,9 +38,13 @@ def examine_in_container(hosts: list[str], variables: Mapping[str, str], *, is_r
     return docker.run(command)
 
 
+def is_behind_caddy(variables: Mapping[str, str]) -> bool:
+    """Whether `.env` holds all that our own Caddy needs: then it is what runs in front."""
+    return all(variables.get(name) for name in PUBLIC)
+
+
 def _command(docker: Docker, variables: Mapping[str, str]) -> list[str]:
-    is_public = all(variables.get(name) for name in PUBLIC)
-    target = Target("cloud" if is_public else "local", _project(docker), env_file())
+    target = Target("cloud" if is_behind_caddy(variables) else "local", _project(docker), env_file())
     _, endpoint = _host_and_origin(variables.get("VITE_AGENT_ENDPOINT", ""))
     api = _from_within(variables.get("API_URL") or endpoint, "http://agent-api:8001")
     site = _from_within(variables.get("FRONTEND_URL", ""), "http://frontend:8082")

@@ -5,9 +5,12 @@ from __future__ import annotations
 import os
 import subprocess
 from collections.abc import Mapping
+from string import Template
 
 from deployer.connections import note_on_connections
-from deployer.examination import examine_in_container, names_of_containers
+from deployer.examination import examine_in_container, is_behind_caddy, names_of_containers
+from deployer.settings import settings_of
+from deployer.settings.model import API
 from local_stack import environments
 from local_stack.configuration import load_configuration, read_own_env_file
 from local_stack.console import Console, StackError
@@ -60,12 +63,16 @@ def choose_configuration(workspace: Workspace) -> tuple[str, dict[str, str]]:
             " (python3 deploy.py --type embedded)"
         )
     what = OWN if own else relative(beside_the_api) if beside_the_api.exists() else "the environment"
-    return what, _with_process(_public_addresses(own) | own, process_wins=True)
+    return what, _with_process(_behind_caddy(own) | own, process_wins=True)
 
 
-def _public_addresses(own: Mapping[str, str]) -> dict[str, str]:
-    """Behind Caddy the addresses follow from the names, as docker-compose.caddy.yml has it."""
-    addresses: dict[str, str] = {}
+def _behind_caddy(own: Mapping[str, str]) -> dict[str, str]:
+    """What follows from the public names there, as docker-compose.caddy.yml has it."""
+    addresses = {
+        setting.name: Template(setting.behind_caddy).safe_substitute(own)
+        for setting in settings_of(API)
+        if setting.behind_caddy is not None and is_behind_caddy(own)
+    }
     if "AGENT_API_HOSTNAME" in own and "VITE_AGENT_ENDPOINT" not in own:
         addresses["API_URL"] = f"https://{own['AGENT_API_HOSTNAME']}"
     if "FRONTEND_HOSTNAME" in own:

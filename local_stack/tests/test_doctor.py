@@ -70,6 +70,23 @@ def test_behind_caddy_the_addresses_follow_from_the_names(
     assert "API_URL" not in environment
 
 
+def test_behind_caddy_it_is_production_as_its_containers_are(
+    workspace: Workspace, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.delenv("ENVIRONMENT", raising=False)
+    names = (
+        "DATABASE_URL=postgresql://own/db\nAGENT_API_HOSTNAME=agent.example.com\nFRONTEND_HOSTNAME=chat.example.com\n"
+    )
+    (tmp_path / ".env").write_text(names)
+    assert "ENVIRONMENT" not in choose_configuration(workspace)[1], "another Caddy: docker-compose.yml alone"
+    public = f"{names}LETSENCRYPT_EMAIL=operator@example.com\n"
+    (tmp_path / ".env").write_text(public)
+    _, environment = choose_configuration(workspace)
+    assert (environment["ENVIRONMENT"], environment["FRONTEND_URL"]) == ("production", "https://chat.example.com")
+    (tmp_path / ".env").write_text(f"{public}ENVIRONMENT=development\n")
+    assert choose_configuration(workspace)[1]["ENVIRONMENT"] == "development"
+
+
 def test_with_nothing_to_examine_it_says_so(workspace: Workspace) -> None:
     with pytest.raises(StackError, match="nothing to examine"):
         choose_configuration(workspace)
