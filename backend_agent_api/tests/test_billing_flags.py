@@ -225,7 +225,7 @@ async def test_an_operator_starts_a_reconciliation(mine: Shop) -> None:
     started = await ask(mine, admin_id, "POST", "reconciliation?days=1")
     assert (started.status_code, started.json()) == (202, {"status": "started"})
 
-    async with asyncio.timeout(20):
+    async with asyncio.timeout(60):
         answer: dict[str, Any] = {}
         while answer.get("is_running") is not False:
             await asyncio.sleep(0.02)

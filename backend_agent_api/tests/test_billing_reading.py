@@ -1,6 +1,6 @@
 """What people and operators read: purchases, usage, the inbox."""
 
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, date, datetime, time, timedelta
 from typing import Any
 from uuid import UUID, uuid4
 
@@ -56,16 +56,17 @@ async def test_a_purchase_that_never_was_is_not_found(shop: Shop) -> None:
     assert refusal(response) == (422, "invalid_request")
 
 
-async def move(shop: Shop, user_id: UUID, days_ago: int) -> None:
-    """Make everything of a person so much older. The ledger refuses that to everybody but this test."""
+async def move(shop: Shop, user_id: UUID, day: date) -> None:
+    """Make what a person did lately that of a day. The ledger refuses that to everybody but this test."""
     async with shop.database.superuser() as connection:
         await connection.execute("set session_replication_role = replica")
         # S608: both names stand in this line.
         for table, column in (("transactions", "created_at"), ("requests", "timestamp")):
             await connection.execute(
-                f'update public.{table} set "{column}" = "{column}" - $2::interval where user_id = $1',  # noqa: S608
+                f'update public.{table} set "{column}" = $2'  # noqa: S608
+                f""" where user_id = $1 and "{column}" > now() - interval '1 day'""",
                 user_id,
-                timedelta(days=days_ago),
+                datetime.combine(day, time(12), UTC),
             )
 
 
@@ -86,28 +87,35 @@ async def turn(shop: Shop, user_id: UUID, session_id: str, *, released: bool = F
 async def test_usage_sums_by_day_month_and_conversation(shop: Shop) -> None:
     user_id = await shop.database.add_user()
     purchase_id = await shop.buy(user_id)
-    await move(shop, user_id, 40)
+    # No day on which the test runs: midnight may pass meanwhile.
+    last = datetime.now(UTC).date() - timedelta(days=2)
+    first = last - timedelta(days=40)
+    await move(shop, user_id, first)
     long, short = str(uuid4()), str(uuid4())
     for session_id, released in ((long, False), (long, False), (long, True), (short, False)):
         await turn(shop, user_id, session_id, released=released)
     await shop.refund(purchase_id, 250)
     await shop.deliver_news(purchase_id)
-    today = datetime.now(UTC).date()
-    first = today - timedelta(days=40)
-    usage = await get(shop, user_id, "/api/usage", **{"from": str(first), "to": str(today)})
+    await move(shop, user_id, last)
+    usage = await get(shop, user_id, "/api/usage", **{"from": str(first), "to": str(last)})
     nothing = {"bought": 0, "granted": 0, "spent": 0, "released": 0, "taken_back": 0, "expired": 0}
     spent = {"spent": 4, "released": 1, "taken_back": 50}
-    assert (usage["from_day"], usage["to_day"]) == (str(first), str(today))
+    assert (usage["from_day"], usage["to_day"]) == (str(first), str(last))
     assert usage["total"] == {**nothing, "bought": 100, **spent}
-    assert usage["days"] == [{"day": str(first), **nothing, "bought": 100}, {"day": str(today), **nothing, **spent}]
-    assert [month["month"] for month in usage["months"]] == sorted({f"{first:%Y-%m}", f"{today:%Y-%m}"})
+    assert usage["days"] == [{"day": str(first), **nothing, "bought": 100}, {"day": str(last), **nothing, **spent}]
+    assert [month["month"] for month in usage["months"]] == sorted({f"{first:%Y-%m}", f"{last:%Y-%m}"})
     assert sum(month["bought"] for month in usage["months"]) == 100
     turns = [(each["session_id"], each["turns"], each["tokens"]) for each in usage["conversations"]]
     assert turns == [(long, 3, 2), (short, 1, 1)]
     total = usage["total"]
     assert total["bought"] + total["released"] - total["spent"] - total["taken_back"] == await shop.balance(user_id)
-    # Thirty days by default.
-    assert (await get(shop, user_id, "/api/usage"))["total"] == {**nothing, **spent}
+    # Thirty days by default, today with them.
+    before = datetime.now(UTC).date()
+    usage = await get(shop, user_id, "/api/usage")
+    assert usage["total"] == {**nothing, **spent}
+    to_day = date.fromisoformat(usage["to_day"])
+    assert before <= to_day <= datetime.now(UTC).date()
+    assert to_day - date.fromisoformat(usage["from_day"]) == timedelta(days=29)
     other_id = await shop.database.add_user()
     assert (await get(shop, other_id, "/api/usage"))["conversations"] == []
 

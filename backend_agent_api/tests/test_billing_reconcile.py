@@ -26,6 +26,7 @@ from agent_api_support.billing import (
 )
 from agent_api_support.waiting import until
 
+from agent_api.billing import reconciler
 from agent_api.billing.client import StripeFailure
 from agent_api.billing.lease import LeaseLost, job_lease
 from agent_api.billing.part import Billing
@@ -35,13 +36,18 @@ from local_stack.postgres.testing import Database
 from local_stack.stripe_sandbox.tests.running import SECRET_KEY
 
 pytestmark = STRIPE_AND_HTTPX
+INTERVAL_SECONDS = 14_400
 SERVICE = Path(__file__).resolve().parents[1]
 
 
 @pytest.fixture
-async def mine(database: Database, tmp_path: Path) -> AsyncGenerator[Shop]:
-    """A shop whose database and Stripe are this test's alone."""
-    async with run_sandbox(tmp_path) as sandbox, run_shop(database, sandbox) as shop:
+async def mine(database: Database, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> AsyncGenerator[Shop]:
+    """A shop whose database and Stripe are this test's alone; nothing runs there by itself, however slow a test is."""
+    monkeypatch.setattr(reconciler, "FIRST_AFTER", (1_000, 1_000))
+    async with (
+        run_sandbox(tmp_path) as sandbox,
+        run_shop(database, sandbox, reconcile_interval_seconds=INTERVAL_SECONDS) as shop,
+    ):
         yield shop
 
 
@@ -235,7 +241,7 @@ async def test_others_payments_and_events_are_left_alone(
 
 async def test_what_is_young_is_left_to_its_webhook(mine: Shop) -> None:
     user_id = await mine.database.add_user()
-    async with run_shop(mine.database, mine.sandbox, reconcile_grace_seconds=60) as patient:
+    async with run_shop(mine.database, mine.sandbox, reconcile_grace_seconds=3600) as patient:
         purchase_id, url = await patient.begin(user_id)
         await patient.submit(url)
         report = await reconcile(patient)
@@ -268,8 +274,12 @@ async def test_a_run_over_fewer_days_does_not_stand_for_the_daily_one(
 
 async def test_an_audit_that_does_not_end_is_told_and_not_made_again_at_once(mine: Shop) -> None:
     await mine.buy(await mine.database.add_user())
-    async with run_shop(mine.database, mine.sandbox, reconcile_audit_timeout_seconds=0.0001) as hasty:
-        report = await reconcile_when_due(hasty)
+    limits = {"reconcile_audit_timeout_seconds": 0.5, "reconcile_interval_seconds": INTERVAL_SECONDS}
+    async with run_shop(mine.database, mine.sandbox, **limits) as hasty, mine.database.connect() as holder:
+        async with holder.transaction():
+            # Which only the audit waits for. A limit so short that any audit exceeds it would also cut off its commit.
+            await holder.execute("lock table public.transactions in access exclusive mode")
+            report = await reconcile_when_due(hasty)
         assert (report.is_full, report.drift, report.audit_faults, report.is_clean) == (True, 0, 0, False)
         assert not report.audit_finished
         assert "audit_ledger()   did not finish" in render(report)
@@ -282,7 +292,7 @@ async def test_an_audit_that_does_not_end_is_told_and_not_made_again_at_once(min
 
 async def test_a_shorter_limit_of_the_server_does_not_cut_the_audit(database: Database, tmp_path: Path) -> None:
     async with database.superuser() as connection:
-        await connection.execute(f'alter database "{database.name}" set statement_timeout = 2000')
+        await connection.execute(f'alter database "{database.name}" set statement_timeout = 5000')
     async with run_sandbox(tmp_path) as sandbox, run_shop(database, sandbox) as shop:
         async with database.superuser() as watcher, database.superuser() as holder:
             await watcher.execute("set statement_timeout = 0")
@@ -292,9 +302,9 @@ async def test_a_shorter_limit_of_the_server_does_not_cut_the_audit(database: Da
                 # The audit waits for this longer than the server would let it.
                 has_outlasted = (
                     "select exists (select from pg_stat_activity where datname = current_database()"
-                    " and wait_event_type = 'Lock' and clock_timestamp() - query_start > interval '2.5 seconds')"
+                    " and wait_event_type = 'Lock' and clock_timestamp() - query_start > interval '5.5 seconds')"
                 )
-                async with asyncio.timeout(30):
+                async with asyncio.timeout(60):
                     while not await watcher.fetchval(has_outlasted):  # noqa: ASYNC110 - a wait for a lock has no event
                         await asyncio.sleep(0.05)
         assert (await running).is_clean
@@ -302,7 +312,7 @@ async def test_a_shorter_limit_of_the_server_does_not_cut_the_audit(database: Da
 
 async def test_the_lease_outlasts_the_audit(mine: Shop) -> None:
     async with (
-        run_shop(mine.database, mine.sandbox, reconcile_lease_seconds=1, reconcile_audit_timeout_seconds=60) as slow,
+        run_shop(mine.database, mine.sandbox, reconcile_lease_seconds=1, reconcile_audit_timeout_seconds=600) as slow,
         mine.database.connect() as connection,
     ):
         transaction = connection.transaction()
@@ -310,8 +320,8 @@ async def test_the_lease_outlasts_the_audit(mine: Shop) -> None:
         # The audit waits for this; without a sale nothing before it does.
         await connection.execute("lock table public.transactions in access exclusive mode")
         running = asyncio.create_task(reconcile(slow))
-        held = "select exists (select from public.job_leases where expires_at > clock_timestamp() + interval '50 s')"
-        async with asyncio.timeout(20):
+        held = "select exists (select from public.job_leases where expires_at > clock_timestamp() + interval '500 s')"
+        async with asyncio.timeout(60):
             while not await connection.fetchval(held):  # noqa: ASYNC110 - another session's lease has no event
                 await asyncio.sleep(0.01)
         await transaction.rollback()
@@ -320,16 +330,16 @@ async def test_the_lease_outlasts_the_audit(mine: Shop) -> None:
 
 async def test_the_lease_of_a_lost_replica_runs_out_and_one_that_is_overdue_stops(mine: Shop) -> None:
     database = mine.api.app.state.database
-    async with job_lease(database, name="a job", seconds=1) as lease:
+    async with job_lease(database, name="a job", seconds=600) as lease:
         with pytest.raises(LeaseLost):
-            async with job_lease(database, name="a job", seconds=1):
+            async with job_lease(database, name="a job", seconds=600):
                 pass
         await lease.keep()
         async with mine.database.connect() as connection:
             await connection.execute("update public.job_leases set expires_at = clock_timestamp()")
-        async with job_lease(database, name="a job", seconds=60):
+        async with job_lease(database, name="a job", seconds=600):
             assert not await lease.take()
-    async with job_lease(database, name="a job", seconds=1):
+    async with job_lease(database, name="a job", seconds=600):
         pass
 
 
@@ -339,7 +349,7 @@ async def test_it_runs_by_itself(database: Database, tmp_path: Path) -> None:
         purchase_id, url = await shop.begin(user_id)
         await shop.submit(url)
         async with shop.api.client.stream("GET", "/api/balance/stream", headers=shop.api.headers(user_id)) as stream:
-            async with asyncio.timeout(20):
+            async with asyncio.timeout(60):
                 async for line in stream.aiter_lines():
                     if line == 'data: {"tokens": 100}':
                         break
@@ -349,12 +359,17 @@ async def test_it_runs_by_itself(database: Database, tmp_path: Path) -> None:
 async def test_it_runs_soon_after_a_start_and_not_again_after_the_next(database: Database, tmp_path: Path) -> None:
     """Whoever stops for an hour, or restarts more often than the interval, is not left without a run."""
     async with run_sandbox(tmp_path) as sandbox, database.connect() as connection:
-        has_run = "select exists (select from public.reconciliation_runs where report is not null)"
+        # To its very end: a stop could cut the giving back of the lease.
+        has_run = (
+            "select exists (select from public.reconciliation_runs where report is not null)"
+            " and not exists (select from public.job_leases)"
+        )
         async with run_shop(database, sandbox, reconcile_interval_seconds=100):
-            async with asyncio.timeout(20):
+            async with asyncio.timeout(60):
                 while not await connection.fetchval(has_run):  # noqa: ASYNC110 - another session's row has no event
                     await asyncio.sleep(0.05)
-        async with run_shop(database, sandbox, reconcile_interval_seconds=100) as shop:
+        # Due again much later, and by itself not while this looks.
+        async with run_shop(database, sandbox, reconcile_interval_seconds=100_000) as shop:
             assert await billing_of(shop).reconciler.reconcile_if_due() is None
 
 
@@ -399,6 +414,7 @@ async def run_command(shop: Shop, *arguments: str, **changes: str) -> tuple[int,
         "STRIPE_API_BASE": shop.sandbox.url,
         "STRIPE_RETRIES_MAX": "0",
         "RECONCILE_GRACE_SECONDS": "0",
+        "AGENT_API_ENV_FILE": "",
         **changes,
     }
     process = await asyncio.create_subprocess_exec(
@@ -408,7 +424,7 @@ async def run_command(shop: Shop, *arguments: str, **changes: str) -> tuple[int,
         stdout=asyncio.subprocess.PIPE,
         stderr=asyncio.subprocess.PIPE,
     )
-    out, error = await asyncio.wait_for(process.communicate(), 60)
+    out, error = await asyncio.wait_for(process.communicate(), 180)
     assert process.returncode is not None
     return process.returncode, out.decode(), error.decode()
 

@@ -42,7 +42,7 @@ async def reconcile(shop: Shop) -> Report:
 
 def change_at_stripe(directory: Path, object_id: str, path: str, value: str) -> None:
     """What Stripe holds, changed to what it never says today."""
-    with sqlite3.connect(directory / "state.sqlite", timeout=5) as state:
+    with sqlite3.connect(directory / "state.sqlite", timeout=60) as state:
         changed = state.execute(
             "update objects set body = json_set(body, ?, json(?)) where id = ?", (path, value, object_id)
         )

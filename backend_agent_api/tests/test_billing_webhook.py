@@ -95,7 +95,7 @@ async def test_the_live_balance_tells_of_a_payment(shop: Shop) -> None:
         lines = stream.aiter_lines()
         assert await anext(lines) == 'data: {"tokens": 0}'
         await deliver(shop.api, event)
-        async with asyncio.timeout(10):
+        async with asyncio.timeout(60):
             while not (line := await anext(lines)).startswith("data"):
                 pass
         assert line == 'data: {"tokens": 100}'
@@ -139,7 +139,7 @@ async def test_a_signature_of_another_body_secret_or_time_is_refused(shop: Shop)
         answer = await shop.api.client.post(PATH, content=content, headers=headers)
         assert refusal(answer) == (400, "invalid_signature")
     assert await shop.balance(user_id) == 0
-    almost_too_old = await deliver(shop.api, event, timestamp=int(time.time()) - 290)
+    almost_too_old = await deliver(shop.api, event, timestamp=int(time.time()) - 240)
     assert almost_too_old.status_code == 200
 
 
@@ -424,7 +424,7 @@ async def database_away(database: Database) -> AsyncGenerator[None]:
         await connection.execute(f'alter database "{database.name}" connection limit 0')
         # With a time: it waits until they are gone, or one of them would break after the block.
         await connection.execute(
-            "select pg_terminate_backend(pid, 10000) from pg_stat_activity"
+            "select pg_terminate_backend(pid, 60000) from pg_stat_activity"
             " where datname = current_database() and pid <> pg_backend_pid()"
         )
         yield
