@@ -47,7 +47,7 @@ def test_the_tests_named_above_exist() -> None:
 async def test_many_turns_under_one_request_id_are_one_answer(world: ChatWorld) -> None:
     user = await world.person(tokens=5)
     request_id = uuid4()
-    async with world.another_api(rate_limit_requests=1) as api:
+    async with world.another_api(rate_limit_requests=1, rate_limit_window_seconds=3600) as api:
         elsewhere = user.at(api.client)
         before = len(world.model.requests)
         for _ in range(5):
@@ -66,7 +66,7 @@ async def test_others_are_answered_while_answers_hang(world: ChatWorld) -> None:
     await world.books.until(
         "select 1 from public.requests where user_id = $1 and status = 'running' having count(*) = 25", user.user_id
     )
-    async with asyncio.timeout(10):
+    async with asyncio.timeout(60):
         assert (await stranger.ask("Hello")).end["status"] == "done"
         assert (await world.api.client.get("/health")).status_code == 200
     go_on.set()
