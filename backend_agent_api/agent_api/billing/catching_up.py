@@ -57,11 +57,11 @@ class CatchingUp:
 
     async def with_events(self, last: LastRun) -> None:
         """Events that Stripe lists and the inbox does not hold. Raises StripeFailure."""
-        begin = last.events_until or last.first_purchase_at
-        if begin is None:
-            return  # Nothing was ever sold, so no event can be ours.
-        overlap = EVENTS_OVERLAP + timedelta(seconds=self._settings.reconcile_grace_seconds)
-        since = max(begin - overlap, last.now - EVENTS_KEPT)
+        since = last.now - EVENTS_KEPT
+        # The first run reads all: what was sold may have been lost with a database.
+        if last.events_until is not None:
+            overlap = EVENTS_OVERLAP + timedelta(seconds=self._settings.reconcile_grace_seconds)
+            since = max(since, last.events_until - overlap)
         async for page in self._gateway.pages_of_events(types=WATCHED, since=since):
             await self._keep_lease()
             self._report.events.listed += len(page)

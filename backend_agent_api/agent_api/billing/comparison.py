@@ -8,7 +8,7 @@ from uuid import UUID
 from agent_api.billing import flag_queries, reconcile_queries
 from agent_api.billing.client import NoSuchObject, StripeGateway, read_object
 from agent_api.billing.facts import paid_at_of
-from agent_api.billing.flag_queries import FlagState
+from agent_api.billing.flag_queries import Flag
 from agent_api.billing.marks import Marks, metadata_in, uuid_in
 from agent_api.billing.objects import Charge, PaymentIntent
 from agent_api.billing.observation import observe
@@ -41,11 +41,12 @@ class Comparison:
         self._keep_lease = keep_lease
         self._seen: set[str] = set()
 
-    async def run(self, *, since: datetime | None, first_purchase_at: datetime | None) -> None:
+    async def run(
+        self, *, since: datetime | None, at_least_since: datetime, first_purchase_at: datetime | None
+    ) -> None:
         """From Stripe's list to ours, then what only we know. Raises StripeFailure."""
-        begin = since or first_purchase_at
-        if begin is None:
-            return  # Nothing was ever sold.
+        # Our first purchase may be a later one than Stripe's: a database can be lost.
+        begin = since or min(first_purchase_at or at_least_since, at_least_since)
         async for page in self._gateway.pages_of_payment_intents(since=begin):
             await self._keep_lease()
             # Whose it is comes first: what others make in the account need not be readable here.
@@ -82,12 +83,14 @@ class Comparison:
             with told_in(self._report, payment_intent_id=intent.id, purchase_id=purchase.id if purchase else named):
                 await self._compare(intent, purchase, flags.get(intent.id))
 
-    async def _compare(self, intent: PaymentIntent, purchase: KnownPurchase | None, flag: FlagState | None) -> None:
+    async def _compare(self, intent: PaymentIntent, purchase: KnownPurchase | None, flag: Flag | None) -> None:
         charge = intent.latest_charge
         if flag is not None and (purchase is None or not is_credited(purchase, intent.id)):
             is_returned = isinstance(charge, Charge) and charge.amount_refunded >= intent.amount_received
-            if flag == "acknowledged" or (flag == "closed") == is_returned:
-                if flag == "open":
+            # Its purchase was lost with a database and is there again: what was paid can be credited now.
+            is_found = purchase is not None and flag.reason == "unknown_purchase"
+            if flag.state == "acknowledged" or ((flag.state == "closed") == is_returned and not is_found):
+                if flag.state == "open":
                     self._count_flagged(intent.amount_received)
                 return
         elif purchase is not None and isinstance(charge, Charge) and not charge.disputed:

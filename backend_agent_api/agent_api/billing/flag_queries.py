@@ -1,6 +1,7 @@
 """SQL of flagged payments."""
 
 from collections.abc import Sequence
+from dataclasses import dataclass
 from typing import Literal
 from uuid import UUID
 
@@ -13,7 +14,15 @@ LISTED_MAX = 100
 FlagState = Literal["open", "closed", "acknowledged"]
 
 
-async def find_flags(connection: Connection, *, payment_intent_ids: Sequence[str]) -> dict[str, FlagState]:
+@dataclass(frozen=True)
+class Flag:
+    """Why a payment was flagged, and what became of it."""
+
+    state: FlagState
+    reason: str
+
+
+async def find_flags(connection: Connection, *, payment_intent_ids: Sequence[str]) -> dict[str, Flag]:
     """Which of these payments were flagged, and what became of it."""
     rows = await connection.fetch(
         """
@@ -21,13 +30,13 @@ async def find_flags(connection: Connection, *, payment_intent_ids: Sequence[str
             when f.acknowledged_by is not null then 'acknowledged'
             when f.closed_at is not null then 'closed'
             else 'open'
-        end as state
+        end as state, f.reason
         from public.payment_flags as f
         where f.payment_intent_id = any($1::text[])
         """,
         list(payment_intent_ids),
     )
-    return {row["payment_intent_id"]: row["state"] for row in rows}
+    return {row["payment_intent_id"]: Flag(row["state"], row["reason"]) for row in rows}
 
 
 async def flag_unknown(connection: Connection, *, purchase_id: UUID, payment_intent_id: str, is_unknown: bool) -> bool:

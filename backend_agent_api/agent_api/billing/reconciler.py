@@ -186,7 +186,11 @@ class Reconciler:
             repairs=repairs,
             keep_lease=lease.keep,
         )
-        await comparison.run(since=report.compared_since, first_purchase_at=last.first_purchase_at)
+        await comparison.run(
+            since=report.compared_since,
+            at_least_since=last.now - timedelta(days=self._settings.reconcile_full_days),
+            first_purchase_at=last.first_purchase_at,
+        )
         async with self._database.statement() as connection:
             purchases, tokens = await reconcile_queries.sum_undelivered(connection)
         report.undelivered = Undelivered(purchases=purchases, tokens=tokens)

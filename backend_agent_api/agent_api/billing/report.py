@@ -85,7 +85,7 @@ class Report(BaseModel):
     """One comparison. `drift` counts all differences; the lists hold the first hundred."""
 
     is_full: bool
-    compared_since: datetime | None = Field(description="Null: from the first purchase on.")
+    compared_since: datetime | None = Field(description="Null: from the first purchase on, and as far as a daily run.")
     compared_until: datetime = Field(description="What is younger is left to its webhook.")
     currency: str
     stripe: Side = Side()

@@ -1556,7 +1556,7 @@ export interface components {
             is_full: boolean;
             /**
              * Compared Since
-             * @description Null: from the first purchase on.
+             * @description Null: from the first purchase on, and as far as a daily run.
              */
             compared_since: string | null;
             /**
