@@ -43,6 +43,7 @@ CREDENTIALS = "google-credentials"
 CONTAINER_USER = 10001
 # An address may hold these as they are. The auth service's is made of the password in docker-compose.yml.
 PLAIN = re.compile(r"[A-Za-z0-9._~-]+")
+JWT_SECRET_CHARACTERS_MIN = 32
 OLLAMA = "http://host.docker.internal:11434/v1"
 
 
@@ -83,6 +84,22 @@ def _own_database(variables: Variables, *, is_public: bool) -> Iterator[Problem]
             if wrong := _not_as_in_container(variables.get(name, ""), password):
                 detail = f"{name} does not lead into the database of COMPOSE_PROFILES=database: {', '.join(wrong)}"
                 yield Problem(".env", detail, cure)
+    if is_public:
+        yield from _own_sign_in(variables)
+
+
+def _own_sign_in(variables: Variables) -> Iterator[Problem]:
+    secret = variables.get("SUPABASE_JWT_SECRET")
+    if secret and len(secret) < JWT_SECRET_CHARACTERS_MIN:
+        cure = "make one: openssl rand -hex 32; whoever guesses it signs in as anybody"
+        detail = f"SUPABASE_JWT_SECRET has less than {JWT_SECRET_CHARACTERS_MIN} characters"
+        yield Problem(".env", detail, cure)
+    # Caddy leads from there to the auth service of the profile.
+    if host := variables.get("FRONTEND_HOSTNAME"):
+        for name in ("SUPABASE_URL", "VITE_SUPABASE_URL"):
+            if name in variables and variables[name].lower() != f"https://{host}".lower():
+                detail = f"{name} does not lead to the auth service of COMPOSE_PROFILES=database"
+                yield Problem(".env", detail, f"write {name}=https://<FRONTEND_HOSTNAME>: docs/compose.md")
 
 
 def _not_as_in_container(url: str, password: str) -> list[str]:

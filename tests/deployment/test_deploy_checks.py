@@ -18,14 +18,18 @@ from deployer.settings_checks import examples, google_files
 from deployer.target import Target
 from local_stack.paths import REPOSITORY
 from tests.deployment.compose import BASE, CADDY, dockerfile_of, merged
-from tests.deployment.deploying import Operator
+from tests.deployment.deploying import COMPLETE, Operator
 from tests.deployment.images import parse
 
 OWN_DATABASE = {
     "COMPOSE_PROFILES": "database",
     "POSTGRES_PASSWORD": "pa55-s3cret",
     "DATABASE_URL": "postgresql://postgres:pa55-s3cret@database:5432/postgres",
-    "SUPABASE_JWT_SECRET": "s3cret",
+    "SUPABASE_JWT_SECRET": "s3cret" * 6,
+    # A name of this machine that does not say so: a container that was led to `localhost` would be led to itself.
+    "FRONTEND_HOSTNAME": "127.0.0.2",
+    "SUPABASE_URL": "https://127.0.0.2",
+    "VITE_SUPABASE_URL": "https://127.0.0.2",
 }
 
 
@@ -128,6 +132,34 @@ def test_a_session_address_left_from_another_database_is_named(operator: Operato
     assert (ended.status, ended.changes) == (2, [])
     detail = "DATABASE_SESSION_URL does not lead into the database of COMPOSE_PROFILES=database: another host"
     assert "remove the line" in ended.cure_of("FAIL", ".env", detail)
+
+
+@pytest.mark.parametrize(
+    ("name", "value", "detail", "cure"),
+    [
+        ("SUPABASE_JWT_SECRET", "s3cret", "SUPABASE_JWT_SECRET has less than 32 characters", "openssl rand -hex 32"),
+        *(
+            (name, value, f"{name} does not lead to the auth service", f"{name}=https://<FRONTEND_HOSTNAME>")
+            for name in ("SUPABASE_URL", "VITE_SUPABASE_URL")
+            for value in ("https://project.example.com", "http://127.0.0.2", "https://127.0.0.2/auth/v1")
+        ),
+    ],
+)
+def test_a_sign_in_of_another_project_than_the_own_one_is_named(
+    operator: Operator, name: str, value: str, detail: str, cure: str
+) -> None:
+    operator.variables |= {**OWN_DATABASE, "AUTH_MAILER_AUTOCONFIRM": "true", name: value}
+    ended = operator.run("--type", "cloud")
+    assert (ended.status, ended.changes) == (2, [])
+    assert cure in ended.cure_of("FAIL", ".env", detail)
+    assert "1 to mend first" in ended.output
+    # Elsewhere it is the project's own business.
+    operator.variables |= {
+        "FRONTEND_HOSTNAME": "localhost",
+        "COMPOSE_PROFILES": "",
+        "DATABASE_URL": COMPLETE["DATABASE_URL"],
+    }
+    assert operator.run("--type", "cloud").status == 0
 
 
 def test_somebody_must_be_able_to_confirm_an_address(operator: Operator) -> None:
