@@ -4,7 +4,7 @@
 - Users could insert assistant messages that were replayed as the model's own:
   test_what_people_could_forge_is_not_told_as_the_models_own, test_only_the_last_user_message_of_a_body_is_read
 - No release of a token when the browser went away: test_a_reader_that_leaves_at_once_finds_the_answer_on_return,
-  test_without_output_the_token_goes_back, test_a_killed_process_is_settled_by_another_within_the_lease
+  test_without_output_the_token_goes_back, test_a_killed_process_is_settled_by_another_after_the_lease
 - Reusing a request id bypassed the rate limit: test_a_request_id_that_was_used_otherwise,
   test_after_the_end_the_stored_answer_comes_again, test_many_turns_under_one_request_id_are_one_answer
 - Blocking calls in async code: test_others_are_answered_while_answers_hang
