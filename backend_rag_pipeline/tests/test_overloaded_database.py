@@ -1,7 +1,16 @@
 """What is too much for the database, in time or room, is counted and shown: each attempt is paid for."""
 
+from contextlib import AsyncExitStack
+
+import psycopg
 import pytest
 from rag_support.world import World
+
+from rag_pipeline.database import open_database
+from rag_pipeline.embeddings import open_embedder
+from rag_pipeline.settings import load_settings
+from rag_pipeline.spaces import EmbeddingSpaces
+from rag_pipeline.targets import Embeds
 
 TEXT, EMBEDDED = "Oranges ripen in winter.", "Fruit\n\nOranges ripen in winter."
 OUT_OF_TIME, DISK_FULL, TOO_MANY_CLIENTS = "57014", "53100", "53300"
@@ -14,6 +23,19 @@ begin
     end;
     $body$;
     create trigger refuse before insert on public.{table} for each row execute function public.refuse();
+end;
+$$
+"""
+REFUSE_NOTES = """
+do $$
+begin
+    create function public.refuse_notes() returns trigger language plpgsql as $body$
+    begin
+        raise exception 'no' using errcode = '53100';
+    end;
+    $body$;
+    create trigger refuse_notes before update on public.document_metadata for each row
+        when (new.status = 'failed') execute function public.refuse_notes();
 end;
 $$
 """
@@ -52,6 +74,16 @@ async def test_a_document_the_database_does_not_take_waits_long_and_is_left_alon
         limits["DATABASE_STATEMENT_TIMEOUT_SECONDS"] = "90"
     assert (await world.single(**limits))[0] == 0
     assert await world.texts("fruit.md") == [TEXT]
+
+
+async def test_a_database_too_full_to_note_the_failure_has_the_document_wait_as_long(world: World) -> None:
+    await world.fetch(REFUSE.format(state=DISK_FULL, table="documents"))
+    await world.fetch(REFUSE_NOTES)
+    world.write("fruit.md", TEXT)
+    for _ in range(2):
+        await world.single(RAG_RETRY_WAIT_MAX_SECONDS="600")
+        assert 400 < await world.value(WAIT_OF_JOB) <= 600
+        assert world.embeddings.documents() == [EMBEDDED]
 
 
 async def test_a_database_with_too_many_clients_is_no_fault_of_the_document(world: World) -> None:
@@ -102,3 +134,38 @@ async def test_stored_texts_the_database_does_not_take_are_not_embedded_again_at
     await world.fetch("update public.job_leases set expires_at = now() where name = 'rag-embed-left'")
     await world.single(EMBEDDING_MODEL_CHOICE="better-model")
     assert await world.value("select model from public.embedding_space where is_active") == "better-model"
+
+
+async def test_a_pipeline_says_that_its_model_waits_for_the_database(world: World) -> None:
+    world.write("fruit.md", TEXT)
+    assert (await world.single())[0] == 0
+    world.write("fruit.md", b"%PDF-1.7 and no more", written_at=1_700_000_000)
+    assert (await world.single())[0] == 1
+    await world.fetch(REFUSE.format(state=DISK_FULL, table="documents"))
+    told = "select embedding_error from public.rag_pipeline_state"
+    async with AsyncExitStack() as stack:
+        settings = load_settings(
+            _env_file=None,
+            database_url=world.database.dsn(),
+            embedding_base_url=world.embeddings.url,
+            embedding_model_choice="better-model",
+        )
+        database = await stack.enter_async_context(open_database(settings))
+
+        async def make_embedder(model: str) -> Embeds:
+            return await stack.enter_async_context(open_embedder(settings, model=model))
+
+        spaces = EmbeddingSpaces(
+            database, make_embedder, model="better-model", accepts_new_dimensions=False, attempts_max=2
+        )
+        world.embeddings.forget()
+        with pytest.raises(psycopg.errors.DiskFull):
+            await spaces.keep_up("local", "1", "")
+        for _ in range(2):
+            assert not await spaces.keep_up("local", "1", "")
+            assert "the database did not take all stored texts" in await world.value(told)
+        assert world.embeddings.documents() == [EMBEDDED]
+        # As another replica does it.
+        await world.fetch("select public.activate_embedding_space((select max(id) from public.embedding_space))")
+        assert not await spaces.keep_up("local", "1", "")
+        assert await world.value(told) is None
