@@ -9,8 +9,6 @@ from agent_api_support.chat import new_id
 from agent_api_support.chat_world import ChatWorld
 from agent_api_support.model_server import Script, Status
 
-SETTINGS: dict[str, Any] = {"title_timeout_seconds": 0.5}
-
 
 async def _title(world: ChatWorld, session_id: str) -> str:
     row = await world.books.until(
@@ -52,14 +50,21 @@ async def test_the_answer_does_not_wait_for_the_title_and_a_persons_own_title_st
     assert (await user.conversation(session_id))["title"] == "My own"
 
 
-@pytest.mark.parametrize("script", [[Status(500)], [" \n "], [asyncio.Event()]], ids=["fails", "is empty", "hangs"])
-async def test_without_a_title_from_the_model_the_question_serves(world: ChatWorld, script: Script) -> None:
+@pytest.mark.parametrize(
+    ("script", "limits"),
+    [([Status(500)], {}), ([" \n "], {}), ([asyncio.Event()], {"title_timeout_seconds": 0.2})],
+    ids=["fails", "is empty", "hangs"],
+)
+async def test_without_a_title_from_the_model_the_question_serves(
+    world: ChatWorld, script: Script, limits: dict[str, Any]
+) -> None:
     user = await world.person()
     world.model.title = script
     session_id = new_id()
     question = "How long is the period of notice, and does it begin on the first day of a month or at once, pray?"
-    await user.ask(question, session_id=session_id)
-    title = await _title(world, session_id)
+    async with world.another_api(**limits) as api:
+        await user.at(api.client).ask(question, session_id=session_id)
+        title = await _title(world, session_id)
     assert title.endswith("…")
     assert len(title) <= 80
     assert question.startswith(title.removesuffix("…"))
@@ -79,6 +84,6 @@ async def test_a_stop_of_the_process_leaves_no_conversation_without_a_title(worl
     user = await world.person()
     world.model.title = [asyncio.Event()]
     session_id = new_id()
-    async with world.another_api(title_timeout_seconds=60) as api:
+    async with world.another_api() as api:
         await user.at(api.client).ask("Hello there", session_id=session_id)
     assert await _title(world, session_id) == "Hello there"

@@ -2,23 +2,34 @@
 
 import asyncio
 import json
+from contextlib import AbstractAsyncContextManager, nullcontext
 from typing import Any
 
 import pytest
+from agent_api_support.api import Api
 from agent_api_support.chat import ASK, new_id
 from agent_api_support.chat_world import ChatWorld
 from agent_api_support.model_server import INPUT_TOKENS, OUTPUT_TOKENS, Break, Pause, Raw, Script, Status, Tool
 from agent_api_support.ui_stream import UiStream, read_stream
+from agent_api_support.waiting import until
 
-IDLE_SECONDS = 2.0
+# A model that is silent before its answer may be given up at once; until an answer has begun, even a busy machine takes
+# less than the other.
+SILENT = {"model_idle_timeout_seconds": 0.3}
+SILENT_LATER = {"model_idle_timeout_seconds": 5.0}
 SETTINGS: dict[str, Any] = {
-    "model_idle_timeout_seconds": IDLE_SECONDS,
+    "model_idle_timeout_seconds": 120,
     "answer_max_characters": 1_000,
     "run_flush_interval_seconds": 0.05,
 }
 LIST = Tool("list_documents", "{}")
 ERROR_EVENT = Raw(b'data: {"error": {"message": "a secret of the provider", "code": 500}}\n\n')
 SECRETS = ("a secret of the provider", "Traceback", "Exception", "httpx", "openai", "pydantic", "127.0.0.1")
+
+
+def _impatient(world: ChatWorld, limits: dict[str, Any]) -> AbstractAsyncContextManager[Api]:
+    """The same API, which a silent model makes impatient."""
+    return world.another_api(**SETTINGS | limits)
 
 
 async def test_an_answer_is_streamed_stored_and_charged_once(world: ChatWorld) -> None:
@@ -115,7 +126,8 @@ async def test_without_output_the_token_goes_back(world: ChatWorld, name: str, s
     user = await world.person(tokens=1)
     world.model.say(name, script)
     session_id = new_id()
-    answer = await user.ask(name, session_id=session_id)
+    async with _impatient(world, SILENT) if reason == "model_timeout" else nullcontext(world.api) as api:
+        answer = await user.at(api.client).ask(name, session_id=session_id)
     assert answer.end == {"status": "released", "reason": reason, "balance": 1}
     assert answer.error is not None
     assert answer.error["code"] == reason
@@ -155,7 +167,8 @@ async def test_what_breaks_after_output_is_kept_and_charged(
     user = await world.person(tokens=1)
     world.model.say(name, *scripts)
     session_id = new_id()
-    answer = await user.ask(name, session_id=session_id)
+    async with _impatient(world, SILENT_LATER) if reason == "model_timeout" else nullcontext(world.api) as api:
+        answer = await user.at(api.client).ask(name, session_id=session_id)
     assert (answer.end["status"], answer.end["reason"], answer.end["balance"]) == ("failed", reason, 0)
     assert answer.error is not None
     assert answer.error["code"] == reason
@@ -172,8 +185,9 @@ async def test_what_breaks_after_output_is_kept_and_charged(
 
 async def test_a_model_that_only_keeps_the_line_busy_has_fallen_silent(world: ChatWorld) -> None:
     user = await world.person()
-    world.model.say("busy line", ["Begun", *[Pause(IDLE_SECONDS / 4), Raw(b": still here\n\n")] * 40])
-    answer = await user.ask("busy line")
+    world.model.say("busy line", ["Begun", *[Pause(1), Raw(b": still here\n\n")] * 40])
+    async with _impatient(world, SILENT_LATER) as api:
+        answer = await user.at(api.client).ask("busy line")
     assert (answer.end["status"], answer.end["reason"]) == ("failed", "model_timeout")
 
 
@@ -204,7 +218,7 @@ async def test_a_whole_answer_may_take_only_so_long(world: ChatWorld) -> None:
     more = asyncio.Event()
     world.model.say("slow", ["Begun", more])
     async with (
-        world.another_api(model_deadline_seconds=0.3, model_idle_timeout_seconds=30) as api,
+        world.another_api(model_deadline_seconds=5, model_idle_timeout_seconds=120) as api,
         user.at(api.client).asking("slow") as live,
     ):
         answer = await live.rest()
@@ -215,17 +229,16 @@ async def test_a_whole_answer_may_take_only_so_long(world: ChatWorld) -> None:
 async def test_a_broken_turn_leaves_no_connection_to_the_model(world: ChatWorld) -> None:
     user = await world.person()
     world.model.say("silent", ["Partly", asyncio.Event()])
-    await user.ask("silent")
-    async with asyncio.timeout(5):
-        while world.model.answering:  # noqa: ASYNC110 - a counter of a stand-in has no event to wait for
-            await asyncio.sleep(0.01)
+    async with _impatient(world, SILENT_LATER) as api:
+        await user.at(api.client).ask("silent")
+        await until(lambda: not world.model.answering)
 
 
 async def test_stop_after_output_keeps_and_charges_it(world: ChatWorld) -> None:
     user = await world.person(tokens=1)
     world.model.say("stop me", ["Begun ", asyncio.Event()])
     session_id = new_id()
-    async with world.another_api(model_idle_timeout_seconds=30) as api:
+    async with world.another_api(model_idle_timeout_seconds=120) as api:
         elsewhere = user.at(api.client)
         async with elsewhere.asking("stop me", session_id=session_id) as live:
             await live.until_text("Begun")
@@ -247,7 +260,7 @@ async def test_stop_before_output_gives_the_token_back(world: ChatWorld) -> None
     user = await world.person(tokens=1)
     world.model.say("stop early", [asyncio.Event()])
     session_id = new_id()
-    async with world.another_api(model_idle_timeout_seconds=30) as api:
+    async with world.another_api(model_idle_timeout_seconds=120) as api:
         elsewhere = user.at(api.client)
         async with elsewhere.asking("stop early", session_id=session_id) as live:
             await live.until(lambda seen: bool(seen.events))
