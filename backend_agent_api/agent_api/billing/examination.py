@@ -28,7 +28,7 @@ class _Answer:
 
 
 async def examine_stripe(settings: Settings, clock: Clock) -> Findings:
-    """The key, by reading the account's balance, which changes nothing."""
+    """The key, by listing an event, which changes nothing and is among what a restricted key is given."""
     name = "stripe key"
     if settings.stripe_secret_key is None:
         return [warn(name, "STRIPE_SECRET_KEY is not set: nothing is sold", f"set it, from {KEYS_PAGE}")]
@@ -45,13 +45,13 @@ async def examine_stripe(settings: Settings, clock: Clock) -> Findings:
         base_addresses={"api": settings.stripe_api_base} if settings.stripe_api_base else {},
     )
     try:
-        balance = await client.v1.balance.retrieve_async()
+        events = await client.v1.events.list_async({"limit": 1})
     except stripe.StripeError as error:
         _compare(clock, getattr(error, "headers", None))
         return [_judge_failure(settings, error)]
     finally:
         await http_client.close_async()
-    _compare(clock, balance.last_response.headers if balance.last_response else None)
+    _compare(clock, events.last_response.headers if events.last_response else None)
     return [_judge_mode(settings, is_live="_live_" in key)]
 
 
@@ -71,7 +71,7 @@ def _judge_failure(settings: Settings, error: stripe.StripeError) -> Finding:
         cure = (
             "give the restricted key Checkout Sessions and Customers (write), and docs/stripe-setup.md's others (read)"
         )
-        return warn(name, f"{where} accepts it and does not let it read the balance", cure)
+        return warn(name, f"{where} accepts it and does not let it read events", cure)
     if isinstance(error, stripe.APIConnectionError):
         cure = "let this machine out to Stripe; with a stand-in, correct STRIPE_API_BASE and start it"
         return fail(name, f"{where} is not reached", cure)
