@@ -11,8 +11,8 @@ from local_stack.stripe_sandbox.endpoints import Context
 from local_stack.stripe_sandbox.errors import JsonObject, refused
 from local_stack.stripe_sandbox.store import Store
 
-Kind: TypeAlias = Literal["rate_limit", "server_error", "timeout", "disconnect", "refused"]
-KINDS: tuple[Kind, ...] = ("rate_limit", "server_error", "timeout", "disconnect", "refused")
+Kind: TypeAlias = Literal["rate_limit", "server_error", "timeout", "disconnect", "refused", "conflict"]
+KINDS: tuple[Kind, ...] = ("rate_limit", "server_error", "timeout", "disconnect", "refused", "conflict")
 
 
 @dataclass(frozen=True)
@@ -62,6 +62,11 @@ async def failing_response(fault: Fault) -> Response:
         message = "Request rate limit exceeded. Learn more about rate limits at https://stripe.com/docs/rate-limits."
         body = {"error": {"code": "rate_limit", "message": message, "type": "invalid_request_error"}}
         return JSONResponse(body, 429, {"Stripe-Rate-Limited-Reason": "global-rate"})
+    if fault.kind == "conflict":
+        message = "There is currently another in-progress request using this Idempotent Key (that probably means you "
+        message += "submitted twice, and the other request is still going through). Please try your request again."
+        body = {"error": {"code": "idempotency_key_in_use", "message": message, "type": "idempotency_error"}}
+        return JSONResponse(body, 409)
     if fault.kind == "disconnect":
         return _BrokenResponse()
     if fault.kind == "timeout":
