@@ -8,6 +8,7 @@ from deployer.connections import note_on_connections
 from deployer.docker import REPOSITORY, Docker, print_command
 from deployer.health import NOT_STARTED, ONE_SHOT, Watch, last_lines, read_containers
 from deployer.machine_checks import examine_docker, examine_machine, examine_neighbours
+from deployer.places import examine_places
 from deployer.problems import Problem, report
 from deployer.public_names import examine_names
 from deployer.settings import SETTINGS
@@ -38,7 +39,9 @@ def run_up(target: Target, *, is_rehearsal: bool) -> int:
     watch = Watch(target, docker, _services(target, docker))
     unwell = watch.wait(_seconds_max(target) if status == 0 else 0)
     if status == 0 and not unwell:
-        problems = examine_names(target, _seconds_max(target)) if target.kind == "cloud" else []
+        problems: list[Problem] = []
+        if target.kind == "cloud":
+            problems = [*examine_places(target, watch.containers), *examine_names(target, _seconds_max(target))]
         for problem in problems:
             print(problem.lines(is_rehearsal=False), flush=True)
         if any(problem.is_fatal for problem in problems):

@@ -59,14 +59,16 @@ class Watch:
     docker: Docker
     services: tuple[str, ...]
     restarts: dict[str, int] = field(default_factory=dict[str, int])
+    containers: list[Container] = field(default_factory=list[Container])
+    """As they were at the last look."""
 
     def wait(self, seconds_max: float) -> dict[str, str]:
         """What is not well at the end: services with their state. Empty: everything is."""
         deadline = time.monotonic() + seconds_max
         while True:
-            containers = self._look()
-            unwell = self._unwell(containers)
-            if not unwell or any(self._is_lost(each) for each in containers) or time.monotonic() > deadline:
+            self.containers = self._look()
+            unwell = self._unwell(self.containers)
+            if not unwell or any(self._is_lost(each) for each in self.containers) or time.monotonic() > deadline:
                 return unwell
             time.sleep(POLL_SECONDS)
 
