@@ -202,6 +202,10 @@ def _replicas(variables: Variables) -> Iterator[Problem]:
         elif name == "AGENT_API_REPLICAS" and int(value) > PLACES and "AGENT_API_UPSTREAMS" not in variables:
             detail = f"Caddy has places for {PLACES} replicas, not for {value}"
             yield Problem(".env", detail, f"set {name}={PLACES}, or name all of them in AGENT_API_UPSTREAMS")
+    # Compose starts a container that has ended again, whatever it was for.
+    if variables.get("RUN_MODE") == "single" and variables.get("RAG_PIPELINE_REPLICAS") != "0":
+        cure = "set RAG_PIPELINE_REPLICAS=0 and run it by cron: docs/operations.md, Capacity; or remove the line"
+        yield Problem(".env", "RUN_MODE=single would start the worker again and again", cure)
 
 
 def _folders(variables: Variables) -> Iterator[Problem]:

@@ -164,3 +164,15 @@ def test_caddy_waits_as_long_as_it_is_told() -> None:
         adapted = subprocess.run(command, cwd=REPOSITORY, env=environment, capture_output=True, check=True, timeout=60)
         text = json.dumps(json.loads(adapted.stdout))
         assert re.findall(r'"response_header_timeout": (\d+)', text) == [str(seconds * 10**9)]
+
+
+def test_a_single_run_is_for_a_schedule(operator: Operator) -> None:
+    operator.variables["RUN_MODE"] = "single"
+    ended = operator.run("--type", "cloud")
+    assert (ended.status, ended.changes) == (2, [])
+    cure = ended.cure_of("FAIL", ".env", "RUN_MODE=single would start the worker again and again")
+    assert "RAG_PIPELINE_REPLICAS=0 and run it by cron" in cure
+    page = (REPOSITORY / "docs" / "operations.md").read_text(encoding="utf-8")
+    assert "rag-pipeline --mode single" in page.partition("\n## Capacity\n")[2].partition("\n## ")[0]
+    operator.variables["RAG_PIPELINE_REPLICAS"] = "0"
+    assert operator.run("--type", "cloud").status == 0
