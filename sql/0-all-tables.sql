@@ -2455,6 +2455,8 @@ create table if not exists public.stripe_customers (
     generation integer not null default 0,
     created_at timestamptz not null default now()
 );
+alter table public.stripe_customers add column if not exists email text;
+comment on column public.stripe_customers.email is 'The address that Stripe was last told.';
 alter table public.stripe_customers enable row level security;
 revoke all on public.stripe_customers from anon, authenticated;
 comment on table public.stripe_customers is 'Stripe''s customer of each person. generation is part of the idempotency key it is made with: raised to make another one.';
@@ -4767,7 +4769,7 @@ insert into private.applied_scripts (name, checksum) values
     ('21-chat-conversations.sql', '5b0447a4528093188fbd933c1280acc2ec0e158c02a801b3fdf36e4970456d83'),
     ('22-knowledge.sql', '7d8eac9653d7bf1d13f08a65776cb24445b31e9b20bbcb4319b532feb131f35b'),
     ('23-access.sql', '77df70460beb9adb56c789be07739d075ae46db2d395184a9a7124cc3c39e73b'),
-    ('24-billing.sql', '4b123f8aa9da87566fa3333af27d280d293c46318a709cba7be2f44559d3d667'),
+    ('24-billing.sql', '96aa5b64137c7c94cb5fbfb67a686dc3876e2393441d1b7522d6a8a39ea3f52b'),
     ('25-applied-scripts.sql', 'f0a7b2d7bdc65e9df8e860f9ac5befc1c508efd75ebc092c0601616320adc8e9'),
     ('26-queue.sql', '8e43a68849e4cf51b90b21a4f74e4e772dce3ac36de8abb22a3a22287ac9c095'),
     ('27-embedding-spaces.sql', '595897a8073577e555a8b23364cc9cace61654afb105ca8d86cfaea494fae5fc'),

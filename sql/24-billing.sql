@@ -35,6 +35,8 @@ create table if not exists public.stripe_customers (
     generation integer not null default 0,
     created_at timestamptz not null default now()
 );
+alter table public.stripe_customers add column if not exists email text;
+comment on column public.stripe_customers.email is 'The address that Stripe was last told.';
 alter table public.stripe_customers enable row level security;
 revoke all on public.stripe_customers from anon, authenticated;
 comment on table public.stripe_customers is 'Stripe''s customer of each person. generation is part of the idempotency key it is made with: raised to make another one.';

@@ -6,6 +6,8 @@ from typing import TYPE_CHECKING
 from uuid import UUID
 from weakref import WeakValueDictionary
 
+import structlog
+
 from agent_api.billing import queries
 from agent_api.billing.client import KeyUsedUp, NoSuchObject, StripeFailure, StripeGateway
 from agent_api.billing.errors import StripeUnavailable
@@ -18,6 +20,8 @@ from agent_api.settings import Settings
 if TYPE_CHECKING:
     from stripe.params import CustomerCreateParams
     from stripe.params.checkout import SessionCreateParams
+
+log = structlog.stdlib.get_logger(__name__)
 
 ATTEMPTS_MAX = 3
 """A customer deleted in Stripe costs one; what still fails then is not about customers."""
@@ -83,7 +87,11 @@ class Checkout:
             )
 
     async def _open_page(self, user_id: UUID, tier: Tier, purchase_id: UUID, begun: queries.BegunPurchase) -> str:
-        customer_id = begun.customer_id or await self._make_customer(user_id, begun)
+        if begun.customer_id is None:
+            customer_id = await self._make_customer(user_id, begun)
+        else:
+            customer_id = begun.customer_id
+            await self._tell_address(customer_id, begun.email)
         session = await self._gateway.create_checkout_session(
             self._session_params(user_id, tier, purchase_id, begun, customer_id),
             idempotency_key=f"checkout:{purchase_id}:{begun.checkout_attempt}",
@@ -115,8 +123,25 @@ class Checkout:
             await self._leave_customer(user_id, begun)
             raise
         async with self._database.statement() as connection:
-            await queries.keep_customer(connection, user_id=user_id, customer_id=customer_id, generation=generation)
+            await queries.keep_customer(
+                connection, user_id=user_id, customer_id=customer_id, generation=generation, email=begun.email
+            )
         return customer_id
+
+    async def _tell_address(self, customer_id: str, email: str | None) -> None:
+        """Where the account's address has changed, Stripe's receipts follow it. No failure of that stops the sale."""
+        if not email:
+            return
+        async with self._database.statement() as connection:
+            if await queries.has_address(connection, customer_id=customer_id, email=email):
+                return
+        try:
+            await self._gateway.change_address(customer_id, email)
+        except StripeFailure as error:
+            log.warning("stripe_customer_address_not_changed", kind=str(error))
+            return
+        async with self._database.statement() as connection:
+            await queries.keep_address(connection, customer_id=customer_id, email=email)
 
     def _session_params(
         self, user_id: UUID, tier: Tier, purchase_id: UUID, begun: queries.BegunPurchase, customer_id: str

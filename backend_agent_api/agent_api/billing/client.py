@@ -111,6 +111,10 @@ class StripeGateway:
         made = await self._ask(self._client.v1.customers.create_async(params, {"idempotency_key": idempotency_key}))
         return made.id
 
+    async def change_address(self, customer_id: str, email: str) -> None:
+        """Tell a customer's address. Under no key of ours: told again, the same holds, and one may come back to it."""
+        await self._ask(self._client.v1.customers.update_async(customer_id, {"email": email}))
+
     async def create_checkout_session(self, params: "SessionCreateParams", *, idempotency_key: str) -> CheckoutSession:
         """Make a hosted page, or get the one that was made under this key."""
         options: stripe.RequestOptions = {"idempotency_key": idempotency_key}

@@ -95,18 +95,37 @@ async def use_next_checkout_key(connection: Connection, *, purchase_id: UUID, at
     )
 
 
-async def keep_customer(connection: Connection, *, user_id: UUID, customer_id: str | None, generation: int) -> None:
+async def keep_customer(
+    connection: Connection, *, user_id: UUID, customer_id: str | None, generation: int, email: str | None = None
+) -> None:
     """Remember a person's customer, unless a later one is known; None leaves that idempotency key behind."""
     await connection.execute(
         """
-        insert into public.stripe_customers as c (user_id, customer_id, generation) values ($1, $2, $3)
-        on conflict (user_id) do update set customer_id = excluded.customer_id, generation = excluded.generation
+        insert into public.stripe_customers as c (user_id, customer_id, generation, email) values ($1, $2, $3, $4)
+        on conflict (user_id) do update set
+            customer_id = excluded.customer_id, generation = excluded.generation, email = excluded.email
         where c.generation < excluded.generation or (c.generation = excluded.generation and c.customer_id is null)
         """,
         user_id,
         customer_id,
         generation,
+        email,
     )
+
+
+async def has_address(connection: Connection, *, customer_id: str, email: str) -> bool:
+    """Whether this is what Stripe was last told of this customer."""
+    found: bool = await connection.fetchval(
+        "select exists (select from public.stripe_customers as c where c.customer_id = $1 and c.email = $2)",
+        customer_id,
+        email,
+    )
+    return found
+
+
+async def keep_address(connection: Connection, *, customer_id: str, email: str) -> None:
+    """What Stripe was told of this customer."""
+    await connection.execute("update public.stripe_customers set email = $2 where customer_id = $1", customer_id, email)
 
 
 async def find_purchase(connection: Connection, *, user_id: UUID, purchase_id: UUID) -> asyncpg.Record | None:
