@@ -22,6 +22,7 @@ from rag_pipeline.extractors.pdfium import (
     has_picture,
     open_pdf,
     page_alone,
+    read_filled,
     read_lines,
     read_outline,
 )
@@ -62,8 +63,10 @@ def extract_pdf(content: bytes, limits: ExtractionLimits, on_picture: Callable[[
         pictures = empty if len(empty) == count else [index for index in empty if has_picture(document, index)]
         is_read = has_ocr(limits.ocr_languages)
         read = _read_pictures(document, pictures, limits, on_picture) if is_read else {}
-    known = {index: text for index, text in read.items() if text is not None}
-    texts |= known
+        known = {index: text for index, text in read.items() if text is not None}
+        texts |= known
+        for index, lines in read_filled(document):
+            texts[index] = clean_text("\n\n".join((texts[index], "\n".join(map(_literal, lines)))).strip())
     unread = len(pictures) - len(known)
     reason = _unread_reason(is_read, is_cut=len(read) < len(pictures))
     if unread and not any(texts.values()):

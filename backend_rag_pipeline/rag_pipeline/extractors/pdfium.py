@@ -60,6 +60,7 @@ class PdfDocument(Protocol):
 
     def __len__(self) -> int: ...
     def __getitem__(self, index: int) -> _Page: ...
+    def get_formtype(self) -> int: ...
     def get_metadata_value(self, key: str) -> str: ...
     def get_toc(self) -> Iterator[_Bookmark]: ...
     def close(self) -> None: ...
@@ -67,6 +68,8 @@ class PdfDocument(Protocol):
 
 _pdfium = cast(Any, import_module("pypdfium2"))
 _raw = cast(Any, import_module("pypdfium2.raw"))
+_FIELDS_MAX = 20_000
+"""Of one document, which take two seconds."""
 
 
 @contextmanager
@@ -96,6 +99,38 @@ def read_lines(document: PdfDocument, index: int) -> list[Line]:
         text = text_page.get_text_range(0, count) if count > 0 else ""
         # Positions are per character of PDFium; where these are not Python's, a page goes without sizes.
         return list(_lines(text, text_page if len(text) == count else None))
+    finally:
+        page.close()
+
+
+def read_filled(document: PdfDocument) -> Iterator[tuple[int, list[str]]]:
+    """What people have filled into a form: pages, and the lines that are on them once their fields are drawn.
+
+    Changes the pages, but for those beyond the limit of fields.
+    """
+    left = _FIELDS_MAX if document.get_formtype() != _raw.FORMTYPE_NONE else 0
+    for index in range(len(document) if left else 0):
+        own = {line.text for line in read_lines(document, index)}
+        fields = _draw_fields(document, index, at_most=left)
+        left -= fields
+        if fields:
+            yield index, [line.text for line in read_lines(document, index) if line.text not in own]
+
+
+def _draw_fields(document: PdfDocument, index: int, *, at_most: int) -> int:
+    """How many fields and notes of a page have become part of it."""
+    try:
+        page = document[index]
+    except _pdfium.PdfiumError:
+        return 0
+    try:
+        # By what each field looks like: to build the form itself takes a time that grows with its square.
+        count = int(_raw.FPDFPage_GetAnnotCount(page))
+        if not 0 < count <= at_most:
+            return 0
+        # Where it fails nothing is drawn.
+        _raw.FPDFPage_Flatten(page, _raw.FLAT_NORMALDISPLAY)
+        return count
     finally:
         page.close()
 
