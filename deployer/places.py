@@ -14,9 +14,11 @@ SERVICE = "agent-api"
 
 def examine_places(target: Target, containers: Iterable[Container]) -> list[Problem]:
     """Replicas that run and get nothing to do: after upgrades without a gap numbers are high."""
-    places = _places(target)
-    # The service's own name leads to all of them.
-    lost = [] if SERVICE in places else [each.name for each in containers if _runs(each) and each.name not in places]
+    prefix = f"{target.project}-{SERVICE}-"
+    places = _places(target, prefix)
+    # Other names lead to them too: that of the service, or one that somebody gave them.
+    is_known = all(place.startswith(prefix) for place in places)
+    lost = [each.name for each in containers if is_known and _runs(each) and each.name not in places]
     if not lost:
         return []
     again = " ".join(["docker", *target.compose("rm", "--stop", "--force", SERVICE)])
@@ -28,8 +30,8 @@ def _runs(container: Container) -> bool:
     return container.service == SERVICE and container.state == "running"
 
 
-def _places(target: Target) -> set[str]:
+def _places(target: Target, prefix: str) -> set[str]:
     """Hosts that Caddy looks for."""
     named = target.variables().get("AGENT_API_UPSTREAMS", "").split()
     found = [place.rpartition("//")[2].partition(":")[0] for place in named]
-    return set(found or (f"{target.project}-{SERVICE}-{number}" for number in range(1, PLACES + 1)))
+    return set(found or (f"{prefix}{number}" for number in range(1, PLACES + 1)))

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import pytest
+
 from deployer.settings.operation import PLACES
 from tests.deployment.deploying import SERVICES, Operator, container, lines
 
@@ -32,9 +34,10 @@ def test_replicas_with_a_place_are_well(operator: Operator) -> None:
     assert operator.run("--type", "cloud", "--project", "another").status == 0
 
 
-def test_the_name_of_the_service_leads_to_all_of_them(operator: Operator) -> None:
+@pytest.mark.parametrize("upstream", ["agent-api:8001", "http://one-of-its-aliases:8001"])
+def test_other_names_may_lead_to_all_of_them(operator: Operator, upstream: str) -> None:
     begin(operator, PLACES + 1)
-    operator.variables["AGENT_API_UPSTREAMS"] = "agent-api:8001"
+    operator.variables["AGENT_API_UPSTREAMS"] = upstream
     assert operator.run("--type", "cloud").status == 0
 
 
