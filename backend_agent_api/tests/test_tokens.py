@@ -186,8 +186,9 @@ async def test_a_stream_ends_with_its_jwt(shared_database: Database) -> None:
         ends_at = int(time.time()) + 2
         async with open_stream(api, user_id, exp=ends_at) as stream:
             with pytest.raises(EOFError):
-                while True:
-                    seen.add(await stream.next_line())
+                async with asyncio.timeout(60):
+                    while True:
+                        seen.add(await stream.next_line())
             assert time.time() >= ends_at
     # On a busy machine it may have ended before anything could be said.
     assert seen <= {'data: {"tokens": 1}', ": keep-alive"}
