@@ -3,13 +3,15 @@
 from collections.abc import AsyncGenerator
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
+from time import monotonic
 
 import httpx
 from pydantic import ValidationError
 
 from rag_pipeline.extractors.cleaning import clean_text
 from rag_pipeline.extractors.detect import detect_binary
-from rag_pipeline.extractors.frames import EXTRACTION, Request
+from rag_pipeline.extractors.frames import EXTRACTION, PREPARED, Request
+from rag_pipeline.extractors.joining import joined_pages
 from rag_pipeline.extractors.language_data import has_ocr
 from rag_pipeline.extractors.limits import MEBIBYTE, ExtractionLimits
 from rag_pipeline.extractors.model import Extraction, ExtractionError, PageText
@@ -59,12 +61,30 @@ class Extractor:
     async def _describe(
         self, content: bytes, mime_type: str, vision: VisionModel, before_pictures: BeforePictures
     ) -> Extraction:
-        png = await self._pool.run(Request("prepare_image", "", mime_type), content)
+        first, count = await self._prepared(content, mime_type, 1)
         await before_pictures()
-        text = clean_text(await vision.describe(png)).strip()
-        if not text:
-            raise ExtractionError("empty", "The vision model found nothing in the picture.")
-        return Extraction(title=None, mime_type=mime_type, pages=(PageText(None, text),))
+        if count == 1:
+            text = clean_text(await vision.describe(first)).strip()
+            if not text:
+                raise ExtractionError("empty", "The vision model found nothing in the picture.")
+            return Extraction(title=None, mime_type=mime_type, pages=(PageText(None, text),))
+        texts: list[str | None] = []
+        end = monotonic() + self._limits.ocr_seconds_max
+        while len(texts) < min(count, self._limits.ocr_pages_max) and monotonic() < end:
+            try:
+                png = (await self._prepared(content, mime_type, len(texts) + 1))[0] if texts else first
+                texts.append(clean_text(await vision.describe(png)).strip())
+            except ExtractionError as error:
+                # A model that does not take the first will not take the others.
+                if not (error.is_permanent and texts):
+                    raise
+                texts.append(None)
+        return joined_pages(mime_type, texts, count=count)
+
+    async def _prepared(self, content: bytes, mime_type: str, page: int) -> tuple[bytes, int]:
+        """A page of a picture for the model, and how many there are."""
+        body = await self._pool.run(Request("prepare_image", "", mime_type, page), content)
+        return body[PREPARED.size :], int(PREPARED.unpack_from(body)[0])
 
 
 @asynccontextmanager

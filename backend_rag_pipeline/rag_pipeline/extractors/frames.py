@@ -15,6 +15,8 @@ REPLY_FRAME = struct.Struct(">BBI")
 """What it is, whether the process should be replaced, length."""
 OK, ERROR, READY, PICTURE = 0, 1, 2, 3
 """PICTURE comes before each one that is read by OCR, and gives it as much time as a whole file."""
+PREPARED = struct.Struct(">I")
+"""How many pages the picture has; then comes one of them."""
 EXTRACTION = TypeAdapter(Extraction)
 
 
@@ -25,6 +27,8 @@ class Request:
     task: Literal["extract", "prepare_image"]
     file_name: str
     mime_type: str | None
+    page: int = 1
+    """Of a picture that is prepared."""
 
 
 def encode_request(request: Request, content: bytes) -> bytes:

@@ -16,7 +16,17 @@ from typing import Any, BinaryIO
 from pydantic import TypeAdapter
 
 from rag_pipeline.extractors.dispatch import extract_file
-from rag_pipeline.extractors.frames import ERROR, EXTRACTION, OK, PICTURE, READY, REPLY_FRAME, REQUEST_FRAME, Request
+from rag_pipeline.extractors.frames import (
+    ERROR,
+    EXTRACTION,
+    OK,
+    PICTURE,
+    PREPARED,
+    READY,
+    REPLY_FRAME,
+    REQUEST_FRAME,
+    Request,
+)
 from rag_pipeline.extractors.images import prepare_image
 from rag_pipeline.extractors.limits import ExtractionLimits
 from rag_pipeline.extractors.model import ExtractionError
@@ -70,7 +80,8 @@ def _serve(
 
 def _work(request: Request, content: bytes, limits: ExtractionLimits, on_picture: Callable[[], None]) -> bytes:
     if request.task == "prepare_image":
-        return prepare_image(content, limits)
+        png, pages = prepare_image(content, limits, request.page)
+        return PREPARED.pack(pages) + png
     extraction = extract_file(
         content, file_name=request.file_name, mime_type=request.mime_type, limits=limits, on_picture=on_picture
     )
