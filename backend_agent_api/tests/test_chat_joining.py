@@ -43,11 +43,13 @@ class Source(httpx2.AsyncByteStream):
     def __init__(self, steps: Iterable[bytes | Exception | asyncio.Event]) -> None:
         self._steps = list(steps)
         self.taken = 0
+        self.begun = 0
         self.is_closed = False
         self.is_being_read = False
 
     async def __aiter__(self) -> AsyncIterator[bytes]:
         self.is_being_read = True
+        self.begun += 1
         try:
             for step in self._steps:
                 if isinstance(step, asyncio.Event):
@@ -232,6 +234,34 @@ async def test_a_break_comes_after_the_text_before_it() -> None:
             received.append(piece)
     assert raised.value is failure
     assert text_of(events_of(received)) == "ab"
+
+
+async def test_what_came_while_the_consumer_was_busy_is_not_lost_at_the_end() -> None:
+    go_on = asyncio.Event()
+    source = Source([text("a"), go_on, text("b")])
+    joined = aiter(JoinedEvents(source, window_seconds=0))
+    async with asyncio.timeout(60):
+        received = [await anext(joined)]
+        go_on.set()
+        await _settle_down()
+        assert not source.is_being_read
+        received += [piece async for piece in joined]
+    assert text_of(events_of(received)) == "ab"
+
+
+async def test_who_iterates_again_reads_on_and_the_source_begins_once() -> None:
+    """As the OpenAI SDK does behind "[DONE]", with the first iteration still open."""
+    go_on = asyncio.Event()
+    source = Source([text("a"), DONE, go_on, b": behind the end\n\n"])
+    body = JoinedEvents(source, window_seconds=0)
+    async with asyncio.timeout(60):
+        first = aiter(body)
+        received = [await anext(first)]
+        go_on.set()
+        received += [piece async for piece in body]
+        assert b"".join(received).endswith(b": behind the end\n\n")
+        assert [piece async for piece in body] == []
+    assert source.begun == 1
 
 
 def test_a_reader_that_leaves_closes_the_source_and_ends_its_reading() -> None:

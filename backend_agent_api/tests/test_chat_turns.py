@@ -59,6 +59,18 @@ async def test_an_answer_is_streamed_stored_and_charged_once(world: ChatWorld) -
     await world.books.assert_sound()
 
 
+async def test_a_model_may_close_its_connection_behind_each_answer(
+    world: ChatWorld, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The OpenAI SDK reads on behind "[DONE]", where nothing may come any more but the connection's end."""
+    monkeypatch.setattr(world.model, "closes_connections", True)
+    user = await world.person()
+    world.model.say("Look it up", [LIST], ["Nothing ", "there."])
+    for question in ("Hello", "Look it up"):
+        answer = await user.ask(question)
+        assert answer.end["status"] == "done"
+
+
 async def test_a_known_model_has_a_cost(world: ChatWorld, monkeypatch: pytest.MonkeyPatch) -> None:
     user = await world.person()
     monkeypatch.setattr(world.model, "name", "gpt-4o-mini")

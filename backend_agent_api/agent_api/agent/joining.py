@@ -124,12 +124,20 @@ class JoinedEvents(httpx2.AsyncByteStream):
         return self._crowd.widened(self._base_window_seconds)
 
     async def __aiter__(self) -> AsyncIterator[bytes]:
-        self._crowd.size += 1
-        self._reader = asyncio.create_task(self._read())
+        """What has arrived since the last piece; who iterates again goes on where the iteration before left off.
+
+        The OpenAI SDK iterates again behind "[DONE]", to leave the connection ready for the next question. The source
+        must not begin again then: httpcore waits for bytes behind an answer's end, and where the model closes the
+        connection instead, it spins without ever giving the event loop back.
+        """
+        if self._reader is None:
+            self._crowd.size += 1
+            self._reader = asyncio.create_task(self._read())
+            self._reader.add_done_callback(self._leave)
         clock = asyncio.get_running_loop().time
         handed_on_at = float("-inf")
         try:
-            while True:
+            while self._ready or self._texts or not self._ended:
                 await self._arrived.wait()
                 wait_seconds = handed_on_at + self._window_seconds - clock()
                 if wait_seconds > 0 and not self._urgent.is_set():
@@ -147,13 +155,13 @@ class JoinedEvents(httpx2.AsyncByteStream):
                     self._ready.clear()
                     self._room.set()
                     yield body
-                if self._ended and not self._ready:
-                    if self._failure is not None:
-                        raise self._failure
-                    return
+            if self._failure is not None:
+                raise self._failure
         finally:
-            self._crowd.size -= 1
             await self._stop_reading()
+
+    def _leave(self, _: asyncio.Task[None]) -> None:
+        self._crowd.size -= 1
 
     async def aclose(self) -> None:
         # Nothing may read from the source while it is closed.

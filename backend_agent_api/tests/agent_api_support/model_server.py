@@ -73,6 +73,8 @@ class ModelServer:
     """The whole answer instead."""
     embedding_hangs: bool = False
     embedding_requests: list[dict[str, Any]] = field(default_factory=list[dict[str, Any]])
+    closes_connections: bool = False
+    """Behind every answer, as some servers and proxies do."""
     answering: int = 0
     """Answers that are being written now."""
 
@@ -101,7 +103,8 @@ class ModelServer:
         script = self._script(body)
         if script and isinstance(script[0], Status):
             return JSONResponse({"error": {"message": script[0].text}}, status_code=script[0].code)
-        return StreamingResponse(self._stream(script), media_type="text/event-stream")
+        headers = {"connection": "close"} if self.closes_connections else None
+        return StreamingResponse(self._stream(script), headers=headers, media_type="text/event-stream")
 
     async def _whole(self, script: Script) -> Response:
         content = ""
