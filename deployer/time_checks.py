@@ -20,6 +20,8 @@ ORDERS = (
     ("MODEL_DEADLINE_SECONDS", "AGENT_API_RESPONSE_SECONDS"),
     ("RAG_WORKER_STOP_SECONDS", "RAG_PIPELINE_STOP_SECONDS"),
 )
+SHARING_SECONDS_MAX = 300
+"""What the API gives the sharing of a large document (OWNER_SECONDS_MAX), which a proxy has to wait for."""
 
 
 def examine_times(variables: Variables) -> Iterator[Problem]:
@@ -30,6 +32,11 @@ def examine_times(variables: Variables) -> Iterator[Problem]:
     for name, number in seconds.items():
         if number is None:
             yield Problem(".env", f"{name} is no number of seconds", f"write one, or remove the line: {_meant(name)}")
+    waits = seconds["AGENT_API_RESPONSE_SECONDS"]
+    if waits is not None and waits <= SHARING_SECONDS_MAX:
+        detail = f"AGENT_API_RESPONSE_SECONDS ({shown['AGENT_API_RESPONSE_SECONDS']}) is not longer than"
+        detail += f" the sharing of a large document may take ({SHARING_SECONDS_MAX})"
+        yield Problem(".env", detail, f"raise it, or remove the line: {_meant('AGENT_API_RESPONSE_SECONDS')}")
     for order in ORDERS:
         longest, most = "", -math.inf
         for name in order:

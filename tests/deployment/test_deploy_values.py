@@ -12,7 +12,7 @@ from deployer.connections import connections_max, note_on_connections
 from deployer.render import SERVICES
 from deployer.settings import SETTINGS
 from deployer.settings_checks import examples
-from deployer.time_checks import examine_times
+from deployer.time_checks import SHARING_SECONDS_MAX, examine_times
 from local_stack.paths import REPOSITORY
 from tests.deployment.deploying import COMPLETE, Operator
 from tests.deployment.proxy import caddy_program
@@ -90,6 +90,15 @@ def test_the_pages_name_the_numbers_of_the_settings() -> None:
     assert f"open up to {on_render} connections" in " ".join(step.split())
 
 
+@pytest.mark.parametrize(
+    ("sizes", "connections"),
+    [({}, 25), ({"AGENT_API_REPLICAS": "3", "RAG_PIPELINE_REPLICAS": "2", "RAG_WORKER_CONCURRENCY": "4"}, 29)],
+)
+def test_the_sessions_beside_transactions_are_counted(sizes: dict[str, str], connections: int) -> None:
+    addresses = {"DATABASE_URL": f"{POOLER}:6543/postgres", "DATABASE_SESSION_URL": f"{POOLER}:5432/postgres"}
+    assert note_on_connections(addresses | sizes).startswith(f"{connections} connections at most")
+
+
 @pytest.mark.parametrize("end", ["6543/postgres", "port/postgres"])
 def test_where_no_session_is_counted_nothing_is_said(end: str) -> None:
     assert note_on_connections({"DATABASE_URL": f"{POOLER}:{end}"}) == ""
@@ -134,6 +143,10 @@ def test_times_that_must_outlast_each_other_are_compared(operator: Operator) -> 
             "UVICORN_TIMEOUT_GRACEFUL_SHUTDOWN (325) is not longer than SHUTDOWN_GRACE_SECONDS (330)",
         ),
         (
+            {"MODEL_DEADLINE_SECONDS": "60", "AGENT_API_RESPONSE_SECONDS": "300"},
+            "AGENT_API_RESPONSE_SECONDS (300) is not longer than the sharing of a large document may take (300)",
+        ),
+        (
             {"AGENT_API_STOP_SECONDS": "10"},
             "AGENT_API_STOP_SECONDS (10) is not longer than UVICORN_TIMEOUT_GRACEFUL_SHUT",
         ),
@@ -153,6 +166,8 @@ def test_a_time_that_ends_before_another_is_named(given: dict[str, str], detail:
 
 def test_the_defaults_outlast_each_other() -> None:
     assert list(examine_times({})) == []
+    sharing = (REPOSITORY / "backend_agent_api/agent_api/documents/queries.py").read_text(encoding="utf-8")
+    assert f"OWNER_SECONDS_MAX = {SHARING_SECONDS_MAX}.0\n" in sharing
 
 
 def test_caddy_waits_as_long_as_it_is_told() -> None:
