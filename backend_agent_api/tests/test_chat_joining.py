@@ -3,8 +3,9 @@
 import asyncio
 import itertools
 import json
-from collections.abc import AsyncIterator, Coroutine, Iterable, Sequence
-from typing import Any
+from collections.abc import AsyncGenerator, AsyncIterator, Coroutine, Iterable, Sequence
+from contextlib import aclosing
+from typing import Any, cast
 
 import httpx2
 import pytest
@@ -262,6 +263,14 @@ async def test_who_iterates_again_reads_on_and_the_source_begins_once() -> None:
         assert b"".join(received).endswith(b": behind the end\n\n")
         assert [piece async for piece in body] == []
     assert source.begun == 1
+
+
+async def test_who_iterates_again_after_a_reading_was_given_up_waits_for_nothing() -> None:
+    body = JoinedEvents(Source([text("a"), asyncio.Event()]), window_seconds=0)
+    async with asyncio.timeout(60), aclosing(cast("AsyncGenerator[bytes]", aiter(body))) as joined:
+        await anext(joined)
+    async with asyncio.timeout(60):
+        assert [piece async for piece in body] == []
 
 
 def test_a_reader_that_leaves_closes_the_source_and_ends_its_reading() -> None:

@@ -172,6 +172,8 @@ class JoinedEvents(httpx2.AsyncByteStream):
         if self._reader is not None:
             self._reader.cancel()
             await asyncio.gather(self._reader, return_exceptions=True)
+            # Nothing more comes, for whoever iterates again.
+            self._end()
 
     async def _read(self) -> None:
         line_ends = _LineEnds()
@@ -199,6 +201,9 @@ class JoinedEvents(httpx2.AsyncByteStream):
         if rest:
             self._close_text()
             self._ready.append(rest)
+        self._end()
+
+    def _end(self) -> None:
         self._ended = True
         self._arrived.set()
         self._urgent.set()
