@@ -2620,6 +2620,9 @@ as $$
 declare
     v_flag public.payment_flags;
 begin
+    if p_admin_id is null then
+        raise exception 'An operator acknowledges a flag; none was given.' using errcode = 'null_value_not_allowed';
+    end if;
     select f.* into v_flag from public.payment_flags as f where f.payment_intent_id = p_payment_intent_id;
     -- The order of record_payment: the purchase, then its flags.
     perform from public.purchases as p where p.id = v_flag.purchase_id for update;
@@ -4745,7 +4748,7 @@ $$;
 create or replace function public.schema_version() returns integer
 language sql immutable
 set search_path = ''
-as $$ select 4 $$;
+as $$ select 5 $$;
 
 -- ===== records for migrate.sh =====
 
@@ -4769,10 +4772,10 @@ insert into private.applied_scripts (name, checksum) values
     ('21-chat-conversations.sql', '5b0447a4528093188fbd933c1280acc2ec0e158c02a801b3fdf36e4970456d83'),
     ('22-knowledge.sql', '7d8eac9653d7bf1d13f08a65776cb24445b31e9b20bbcb4319b532feb131f35b'),
     ('23-access.sql', '77df70460beb9adb56c789be07739d075ae46db2d395184a9a7124cc3c39e73b'),
-    ('24-billing.sql', '96aa5b64137c7c94cb5fbfb67a686dc3876e2393441d1b7522d6a8a39ea3f52b'),
+    ('24-billing.sql', '535b00a6cafd1d750312c0d654f51e58fedc12891b67a8f4629b723b45d6358a'),
     ('25-applied-scripts.sql', 'f0a7b2d7bdc65e9df8e860f9ac5befc1c508efd75ebc092c0601616320adc8e9'),
     ('26-queue.sql', '8e43a68849e4cf51b90b21a4f74e4e772dce3ac36de8abb22a3a22287ac9c095'),
     ('27-embedding-spaces.sql', '595897a8073577e555a8b23364cc9cace61654afb105ca8d86cfaea494fae5fc'),
     ('28-knowledge-search.sql', '931c6112de1e7d90df7789ef30e7e7decb161e4bcf395a7d128a65861ba90361'),
     ('29-source-listings.sql', 'cf6fa4061789b3675c8678c4e7fe4bdaa7d09d21b0a1477ffb71bf91cec14b70'),
-    ('30-document-indexing.sql', '4997e15464c9e9864da032dc5867bbb5235d79e6cdd24cd1a0a15f274ac0d76d');
+    ('30-document-indexing.sql', 'd06aa9562cdc6a52e3ac2124fea2af7eb11d9d461ae108409eda1090bb1e573e');

@@ -200,6 +200,9 @@ as $$
 declare
     v_flag public.payment_flags;
 begin
+    if p_admin_id is null then
+        raise exception 'An operator acknowledges a flag; none was given.' using errcode = 'null_value_not_allowed';
+    end if;
     select f.* into v_flag from public.payment_flags as f where f.payment_intent_id = p_payment_intent_id;
     -- The order of record_payment: the purchase, then its flags.
     perform from public.purchases as p where p.id = v_flag.purchase_id for update;

@@ -377,4 +377,4 @@ $$;
 create or replace function public.schema_version() returns integer
 language sql immutable
 set search_path = ''
-as $$ select 4 $$;
+as $$ select 5 $$;

@@ -19,7 +19,7 @@ from agent_api.settings import Settings
 log = structlog.stdlib.get_logger(__name__)
 router = APIRouter(tags=["health"])
 
-REQUIRED_SCHEMA_VERSION = 4
+REQUIRED_SCHEMA_VERSION = 5
 """Newer ones are fine: scripts only add, and during an upgrade both versions of the service run."""
 DATABASE_CHECK_TIMEOUT_SECONDS = 2.0
 MODEL_CHECK_TIMEOUT_SECONDS = 2.0

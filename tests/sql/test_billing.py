@@ -291,6 +291,8 @@ async def test_two_operators_at_once_acknowledge_once(database: Database) -> Non
         assert (
             await second.fetchrow("select * from public.acknowledge_payment_flag('pi_1', $1, '')", operators[0]) is None
         )
+        with pytest.raises(asyncpg.NullValueNotAllowedError):
+            await second.fetchrow(acknowledge, None, "nobody's")
 
 
 async def test_flags_of_before_get_their_rows_once(database: Database) -> None:

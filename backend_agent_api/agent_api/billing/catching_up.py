@@ -9,7 +9,7 @@ from pydantic import ValidationError
 
 from agent_api.billing import inbox_queries, reconcile_queries
 from agent_api.billing.client import NoSuchObject, StripeGateway
-from agent_api.billing.effects import WATCHED
+from agent_api.billing.effects import PAYMENT, WATCHED
 from agent_api.billing.inbox import Inbox
 from agent_api.billing.inbox_queries import AppliedEvent
 from agent_api.billing.objects import Event
@@ -62,7 +62,9 @@ class CatchingUp:
         if last.events_until is not None:
             overlap = EVENTS_OVERLAP + timedelta(seconds=self._settings.reconcile_grace_seconds)
             since = max(since, last.events_until - overlap)
-        async for page in self._gateway.pages_of_events(types=WATCHED, since=since):
+        # Where nothing was ever sold, the refunds and disputes of a shared account are somebody else's.
+        is_unused = last.events_until is None and last.first_purchase_at is None
+        async for page in self._gateway.pages_of_events(types=(PAYMENT,) if is_unused else WATCHED, since=since):
             await self._keep_lease()
             self._report.events.listed += len(page)
             # As in a delivery: Postgres stores neither NUL nor half a surrogate.

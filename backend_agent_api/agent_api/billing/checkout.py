@@ -91,7 +91,7 @@ class Checkout:
             customer_id = await self._make_customer(user_id, begun)
         else:
             customer_id = begun.customer_id
-            await self._tell_address(customer_id, begun.email)
+            await self._tell_address(user_id, customer_id, begun.email)
         session = await self._gateway.create_checkout_session(
             self._session_params(user_id, tier, purchase_id, begun, customer_id),
             idempotency_key=f"checkout:{purchase_id}:{begun.checkout_attempt}",
@@ -128,12 +128,12 @@ class Checkout:
             )
         return customer_id
 
-    async def _tell_address(self, customer_id: str, email: str | None) -> None:
+    async def _tell_address(self, user_id: UUID, customer_id: str, email: str | None) -> None:
         """Where the account's address has changed, Stripe's receipts follow it. No failure of that stops the sale."""
         if not email:
             return
         async with self._database.statement() as connection:
-            if await queries.has_address(connection, customer_id=customer_id, email=email):
+            if await queries.has_address(connection, user_id=user_id, customer_id=customer_id, email=email):
                 return
         try:
             await self._gateway.change_address(customer_id, email)
@@ -141,7 +141,7 @@ class Checkout:
             log.warning("stripe_customer_address_not_changed", kind=str(error))
             return
         async with self._database.statement() as connection:
-            await queries.keep_address(connection, customer_id=customer_id, email=email)
+            await queries.keep_address(connection, user_id=user_id, customer_id=customer_id, email=email)
 
     def _session_params(
         self, user_id: UUID, tier: Tier, purchase_id: UUID, begun: queries.BegunPurchase, customer_id: str

@@ -113,19 +113,25 @@ async def keep_customer(
     )
 
 
-async def has_address(connection: Connection, *, customer_id: str, email: str) -> bool:
+async def has_address(connection: Connection, *, user_id: UUID, customer_id: str, email: str) -> bool:
     """Whether this is what Stripe was last told of this customer."""
     found: bool = await connection.fetchval(
-        "select exists (select from public.stripe_customers as c where c.customer_id = $1 and c.email = $2)",
+        "select exists (select from public.stripe_customers where user_id = $1 and customer_id = $2 and email = $3)",
+        user_id,
         customer_id,
         email,
     )
     return found
 
 
-async def keep_address(connection: Connection, *, customer_id: str, email: str) -> None:
+async def keep_address(connection: Connection, *, user_id: UUID, customer_id: str, email: str) -> None:
     """What Stripe was told of this customer."""
-    await connection.execute("update public.stripe_customers set email = $2 where customer_id = $1", customer_id, email)
+    await connection.execute(
+        "update public.stripe_customers set email = $3 where user_id = $1 and customer_id = $2",
+        user_id,
+        customer_id,
+        email,
+    )
 
 
 async def find_purchase(connection: Connection, *, user_id: UUID, purchase_id: UUID) -> asyncpg.Record | None:
