@@ -11,6 +11,7 @@ from PIL import Image
 from PIL.TiffImagePlugin import ImageFileDirectory_v2
 from rag_support.vision_service import VisionService
 
+from rag_pipeline.extractors import extractor as extractor_module
 from rag_pipeline.extractors.dispatch import extract_file
 from rag_pipeline.extractors.extractor import VisionSettings, create_extractor
 from rag_pipeline.extractors.images import prepare_image
@@ -109,7 +110,7 @@ def test_what_moves_is_one_picture(kind: str) -> None:
 
 
 async def test_each_page_is_described_by_the_vision_model(vision: VisionService) -> None:
-    settings = VisionSettings(base_url=vision.url, api_key="key", model="sees", timeout_seconds=5)
+    settings = VisionSettings(base_url=vision.url, api_key="key", model="sees", timeout_seconds=60)
     limits = ExtractionLimits(ocr_pages_max=2)
     async with create_extractor(limits, processes=1, vision=settings) as extractor:
         found = await extractor.extract(blank((10, 10), (20, 20), (30, 30)), file_name="a.tiff", mime_type=None)
@@ -124,9 +125,37 @@ async def test_each_page_is_described_by_the_vision_model(vision: VisionService)
 
 async def test_a_model_that_does_not_take_the_first_page_is_not_asked_for_the_others(vision: VisionService) -> None:
     vision.status = 400
-    settings = VisionSettings(base_url=vision.url, api_key="key", model="sees", timeout_seconds=5)
+    settings = VisionSettings(base_url=vision.url, api_key="key", model="sees", timeout_seconds=60)
     async with create_extractor(ExtractionLimits(), processes=1, vision=settings) as extractor:
         with pytest.raises(ExtractionError) as failure:
             await extractor.extract(blank((10, 10), (20, 20)), file_name="a.tiff", mime_type=None)
     assert failure.value.code == "needs_vision"
+    assert len(vision.requests) == 1
+
+
+@pytest.mark.parametrize(
+    ("failures", "read_pages", "asked"),
+    [({20: 2}, 4, 6), ({20: 1, 40: 1}, 4, 6), ({30: 1_000}, 2, 5), ({20: 2, 40: 1}, 3, 6)],
+)
+async def test_what_was_described_of_a_tiff_is_not_paid_for_again(
+    vision: VisionService, monkeypatch: pytest.MonkeyPatch, failures: dict[int, int], read_pages: int, asked: int
+) -> None:
+    monkeypatch.setattr(extractor_module, "_VISION_WAITS_SECONDS", (0, 0))
+    vision.failures = dict(failures)
+    settings = VisionSettings(base_url=vision.url, api_key="key", model="sees", timeout_seconds=60)
+    async with create_extractor(ExtractionLimits(), processes=1, vision=settings) as extractor:
+        content = blank(*((10 * page, 10) for page in (1, 2, 3, 4)))
+        found = await extractor.extract(content, file_name="a.tiff", mime_type=None)
+    assert [bool(page.text) for page in found.pages] == [page < read_pages for page in range(4)]
+    assert (found.unread_pages, "failed" in found.unread_reason) == (4 - read_pages, read_pages < 4)
+    assert len(vision.requests) == asked
+
+
+async def test_a_model_that_is_away_at_the_first_page_leaves_the_document_waiting(vision: VisionService) -> None:
+    vision.failures = {10: 1}
+    settings = VisionSettings(base_url=vision.url, api_key="key", model="sees", timeout_seconds=60)
+    async with create_extractor(ExtractionLimits(), processes=1, vision=settings) as extractor:
+        with pytest.raises(ExtractionError) as failure:
+            await extractor.extract(blank((10, 10), (20, 20)), file_name="a.tiff", mime_type=None)
+    assert (failure.value.code, failure.value.is_permanent) == ("vision_unavailable", False)
     assert len(vision.requests) == 1

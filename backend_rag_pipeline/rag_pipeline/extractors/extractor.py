@@ -1,5 +1,6 @@
 """What the rest of the service calls."""
 
+import asyncio
 from collections.abc import AsyncGenerator
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
@@ -21,6 +22,8 @@ from rag_pipeline.settings import Settings
 
 EXTRACTOR_VERSION = "2"
 """Part of a document's index_version: raise it when the same bytes give another text."""
+_VISION_WAITS_SECONDS = (5, 30)
+"""Before a page is tried again on which the vision model did not answer: so often in one document."""
 
 
 @dataclass(frozen=True)
@@ -68,7 +71,19 @@ class Extractor:
             if not text:
                 raise ExtractionError("empty", "The vision model found nothing in the picture.")
             return Extraction(title=None, mime_type=mime_type, pages=(PageText(None, text),))
+        texts, reason = await self._describe_pages(content, mime_type, vision, first, count)
+        return joined_pages(mime_type, texts, count=count, reason=reason)
+
+    async def _describe_pages(
+        self, content: bytes, mime_type: str, vision: VisionModel, first: bytes, count: int
+    ) -> tuple[list[str | None], str]:
+        """What is on the first pages, and why there are no more of them where that is not for a limit.
+
+        What was described has been paid for, and another attempt would pay for it again: only the first page's failure
+        is the document's.
+        """
         texts: list[str | None] = []
+        waits = iter(_VISION_WAITS_SECONDS)
         end = monotonic() + self._limits.ocr_seconds_max
         while len(texts) < min(count, self._limits.ocr_pages_max) and monotonic() < end:
             try:
@@ -76,10 +91,15 @@ class Extractor:
                 texts.append(clean_text(await vision.describe(png)).strip())
             except ExtractionError as error:
                 # A model that does not take the first will not take the others.
-                if not (error.is_permanent and texts):
+                if not texts:
                     raise
-                texts.append(None)
-        return joined_pages(mime_type, texts, count=count)
+                if error.is_permanent:
+                    texts.append(None)
+                elif (wait := next(waits, None)) is not None:
+                    await asyncio.sleep(wait)
+                else:
+                    return texts, "describing these failed, also when tried again"
+        return texts, ""
 
     async def _prepared(self, content: bytes, mime_type: str, page: int) -> tuple[bytes, int]:
         """A page of a picture for the model, and how many there are."""

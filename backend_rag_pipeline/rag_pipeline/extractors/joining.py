@@ -5,13 +5,15 @@ from collections.abc import Sequence
 from rag_pipeline.extractors.model import Extraction, ExtractionError, PageText
 
 
-def joined_pages(mime_type: str, texts: Sequence[str | None], *, count: int) -> Extraction:
-    """What was read of the first pages, None where that failed; the others stay unread, and the document says so.
+def joined_pages(mime_type: str, texts: Sequence[str | None], *, count: int, reason: str = "") -> Extraction:
+    """What was read of the first pages, None where that failed; the others stay unread, and the document says so, with
+    the reason where it is not a limit.
 
     Raises ExtractionError: empty, needs_vision, unreadable.
     """
     is_cut = len(texts) < count
-    reason = "only so many of one document are read. Split it" if is_cut else "these could not be read"
+    if not reason:
+        reason = "only so many of one document are read. Split it" if is_cut else "these could not be read"
     if not any(texts):
         if None in texts:
             raise ExtractionError("unreadable", "The picture's pages are damaged or in a format that is not read.")

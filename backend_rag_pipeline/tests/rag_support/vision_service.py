@@ -19,6 +19,8 @@ class VisionService:
 
     url: str = ""
     status: int = 200
+    failures: dict[int, int] = field(default_factory=dict[int, int])
+    """How often it fails at a picture, by the picture's width."""
     requests: list[dict[str, Any]] = field(default_factory=list[dict[str, Any]])
 
     @property
@@ -39,8 +41,10 @@ def run_vision_service() -> Generator[VisionService]:
             url = body["messages"][0]["content"][1]["image_url"]["url"]
             with Image.open(BytesIO(base64.b64decode(url.partition(",")[2]))) as image:
                 answer = f"A picture of {image.width} by {image.height} pixels.\x00"
+                left = service.failures.get(image.width, 0)
+                service.failures[image.width] = left - 1
             reply = json.dumps({"choices": [{"message": {"content": answer}}]}).encode()
-            self.send_response(service.status)
+            self.send_response(503 if left > 0 else service.status)
             self.send_header("Content-Length", str(len(reply)))
             self.end_headers()
             self.wfile.write(reply)
