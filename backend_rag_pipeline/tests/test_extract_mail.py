@@ -37,7 +37,10 @@ def test_a_mail_is_read_in_the_encoding_that_it_names(charset: str, body: str) -
     assert text_of(content).endswith(body)
 
 
-@pytest.mark.parametrize("content_type", ["", "Content-Type: text/plain\n", plain("utf-8")])
+@pytest.mark.parametrize(
+    "content_type",
+    ["", "Content-Type: text/plain\n", *map(plain, ("utf-8", "utf8", "unknown-8bit", "ansi"))],
+)
 @pytest.mark.parametrize("encoding", ["cp1252", "utf-8", "utf-8-sig"])
 def test_a_mail_that_names_none_or_a_wrong_one_is_read_as_its_bytes_suggest(content_type: str, encoding: str) -> None:
     assert text_of(mail(content_type, GREETING).encode(encoding)).endswith(GREETING)
@@ -50,3 +53,33 @@ def test_each_part_of_a_mail_is_read_in_its_own_encoding() -> None:
     ]
     head = mail('MIME-Version: 1.0\nContent-Type: multipart/mixed; boundary="b"\n', "").encode()
     assert text_of(head + b"".join(parts) + b"--b--\n").count(GREETING) == 2
+
+
+PARTS = 'MIME-Version: 1.0\nContent-Type: multipart/mixed; boundary="b"\n'
+PAGE = f'<html><head><meta charset="windows-1252"></head><body><p>{GREETING}</p></body></html>'
+
+
+@pytest.mark.parametrize(
+    ("content_type", "body"),
+    [
+        ("Content-Type: text/html\n", PAGE),
+        ("Content-Type: text/plain\n", f"The page says charset=x. {GREETING}"),
+        (PARTS, f"--b\n{plain('us-ascii')}\nHello\n--b\nContent-Type: text/plain\n\n{GREETING}\n--b--"),
+        (PARTS, f"--b\n{plain('us-ascii')}\nHello\n--b\nContent-Type: text/html\n\n{PAGE}\n--b--"),
+    ],
+)
+@pytest.mark.parametrize("line_end", ["\n", "\r\n"])
+def test_a_charset_elsewhere_in_a_mail_is_not_that_of_its_text(content_type: str, body: str, line_end: str) -> None:
+    content = mail(content_type, body).replace("\n", line_end).encode("cp1252")
+    assert text_of(content).rstrip().endswith(GREETING)
+
+
+@pytest.mark.parametrize("head", ["utf-8", "cp1252"])
+@pytest.mark.parametrize(("charset", "body"), [("iso-8859-1", "cp1252"), ("utf-8", "utf-8"), ("ansi", "cp1252")])
+def test_a_subject_that_names_no_encoding_decides_nothing_about_the_text(head: str, charset: str, body: str) -> None:
+    start, text = mail(plain(charset), GREETING).replace("Delivery", "Prüfung bei Müller").split("\n\n")
+    content = start.encode(head) + b"\n\n" + text.encode(body)
+    found = extract_file(content, file_name="mail.eml", mime_type=None, limits=ExtractionLimits())
+    assert found.title == "Prüfung bei Müller"
+    assert found.pages[0].text.endswith(GREETING)
+    assert "\ufffd" not in found.pages[0].text

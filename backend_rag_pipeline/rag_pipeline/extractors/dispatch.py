@@ -1,7 +1,5 @@
 """One file to its extraction, by whichever extractor reads it. Runs in the worker process."""
 
-import codecs
-import re
 from collections.abc import Callable
 from pathlib import PurePosixPath
 
@@ -18,12 +16,10 @@ from rag_pipeline.extractors.documents import (
 )
 from rag_pipeline.extractors.images import extract_image
 from rag_pipeline.extractors.limits import ExtractionLimits
+from rag_pipeline.extractors.mail import extract_mail
 from rag_pipeline.extractors.model import Extraction, ExtractionError
 from rag_pipeline.extractors.pdf import extract_pdf
 from rag_pipeline.extractors.workbooks import extract_sheets, extract_workbook
-
-# A mail whose parts say what they are in is read as it came: decoded first, it would be decoded twice.
-_MAIL_CHARSET = re.compile(rb"""charset\s*+=\s*+["']?+(?!utf-?8)""", re.IGNORECASE)
 
 
 def extract_file(
@@ -84,8 +80,8 @@ def _extract_text(content: bytes, *, file_name: str, mime_type: str | None, limi
             return extract_delimited(text, mime_type=found_type, name=PurePosixPath(file_name).stem, limits=limits)
         case "json":
             return extract_json(text)
-        case "markup" if found_type == MAIL and _MAIL_CHARSET.search(content):
-            return extract_office(content.removeprefix(codecs.BOM_UTF8), found_type)
+        case "markup" if found_type == MAIL:
+            return extract_mail(content, text)
         case "markup":
             return extract_markup(text, found_type)
         case _:
