@@ -120,7 +120,15 @@ def without_types(content: bytes) -> bytes:
     return with_part(content, RELATIONS, part(content, RELATIONS).replace(b" Type=", b" Kind="))
 
 
-@pytest.mark.parametrize("made", [without_list, with_entities, with_endless_list, broken, without_types])
+def of_unknown_encoding(content: bytes) -> bytes:
+    manifest = part(content, MANIFEST)
+    assert b"UTF-8" in manifest[:80]
+    return with_part(content, MANIFEST, manifest.replace(b"UTF-8", b"foo", 1))
+
+
+@pytest.mark.parametrize(
+    "made", [without_list, with_entities, with_endless_list, broken, without_types, of_unknown_encoding]
+)
 def test_a_manifest_that_cannot_be_read_changes_nothing(made: Callable[[bytes], bytes]) -> None:
     content = made(deck((3, 1, 2)))
     assert in_shown_order(content) is content

@@ -29,7 +29,7 @@ def in_shown_order(content: bytes) -> bytes:
             names = _shown_names(archive)
             is_so = all(names.get(name) == name for name in archive.namelist() if _is_numbered(name, ".xml"))
             return content if is_so or not names else _renamed(archive, names)
-        except (expat.ExpatError, zipfile.BadZipFile, zlib.error, KeyError, ValueError):
+        except (expat.ExpatError, zipfile.BadZipFile, zlib.error, LookupError, ValueError):
             return content
 
 
