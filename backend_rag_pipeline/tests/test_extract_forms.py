@@ -68,3 +68,19 @@ def test_a_form_of_too_many_fields_is_read_without_them(monkeypatch: pytest.Monk
     assert "Example Ltd" in first.text
     assert "Label 19" in second.text
     assert "value" not in second.text
+
+
+def test_only_a_page_with_fields_is_read_twice(monkeypatch: pytest.MonkeyPatch) -> None:
+    form = make_form([], [("Tenant:", "Example Ltd")], [], [(f"Label {row}", "value") for row in range(20)])
+    read_pages: list[int] = []
+    read_lines = pdfium.read_lines
+
+    def counted(document: pdfium.PdfDocument, index: int) -> list[pdfium.Line]:
+        read_pages.append(index)
+        return read_lines(document, index)
+
+    monkeypatch.setattr(pdfium, "read_lines", counted)
+    monkeypatch.setattr(pdfium, "_FIELDS_MAX", 10)
+    with pdfium.open_pdf(form) as document:
+        assert [page for page, _ in pdfium.read_filled(document)] == [1]
+    assert read_pages == [1, 1]

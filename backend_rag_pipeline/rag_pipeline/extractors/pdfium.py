@@ -110,27 +110,32 @@ def read_filled(document: PdfDocument) -> Iterator[tuple[int, list[str]]]:
     """
     left = _FIELDS_MAX if document.get_formtype() != _raw.FORMTYPE_NONE else 0
     for index in range(len(document) if left else 0):
-        own = {line.text for line in read_lines(document, index)}
-        fields = _draw_fields(document, index, at_most=left)
+        if not 0 < (fields := _count_fields(document, index)) <= left:
+            continue
         left -= fields
-        if fields:
-            yield index, [line.text for line in read_lines(document, index) if line.text not in own]
+        own = {line.text for line in read_lines(document, index)}
+        _draw_fields(document, index)
+        yield index, [line.text for line in read_lines(document, index) if line.text not in own]
 
 
-def _draw_fields(document: PdfDocument, index: int, *, at_most: int) -> int:
-    """How many fields and notes of a page have become part of it."""
+def _count_fields(document: PdfDocument, index: int) -> int:
+    """How many fields and notes a page has; 0 where it is broken."""
     try:
         page = document[index]
     except _pdfium.PdfiumError:
         return 0
     try:
+        return int(_raw.FPDFPage_GetAnnotCount(page))
+    finally:
+        page.close()
+
+
+def _draw_fields(document: PdfDocument, index: int) -> None:
+    """Make the fields and notes of a page part of it. Where that fails nothing is drawn."""
+    page = document[index]
+    try:
         # By what each field looks like: to build the form itself takes a time that grows with its square.
-        count = int(_raw.FPDFPage_GetAnnotCount(page))
-        if not 0 < count <= at_most:
-            return 0
-        # Where it fails nothing is drawn.
         _raw.FPDFPage_Flatten(page, _raw.FLAT_NORMALDISPLAY)
-        return count
     finally:
         page.close()
 
