@@ -12,6 +12,8 @@ from rag_pipeline.database import Database
 log = structlog.stdlib.get_logger(__name__)
 
 ASK_AGAIN_SECONDS = 0.2
+NOBODY = UUID(int=0)
+"""Holds a lease that rests: who remembers nothing of it can tell it from one under which somebody works."""
 
 
 class Lease:
@@ -68,7 +70,15 @@ class Lease:
         self._held_until, self._rests_until = 0.0, asyncio.get_running_loop().time() + seconds
         with contextlib.suppress(Exception):
             async with self._database.transaction() as connection:
-                await queries.acquire_lease(connection, name=self._name, holder=self.holder, seconds=seconds)
+                await queries.release_lease(connection, name=self._name, holder=self.holder)
+                await queries.acquire_lease(connection, name=self._name, holder=NOBODY, seconds=seconds)
+
+    async def is_resting(self) -> bool:
+        """Whether it rests now, whoever had it rest."""
+        if asyncio.get_running_loop().time() < self._rests_until:
+            return True
+        async with self._database.transaction() as connection:
+            return await queries.is_lease_held(connection, name=self._name, holder=NOBODY)
 
     async def release(self) -> None:
         """Let others take it at once; where that fails it runs out by itself."""

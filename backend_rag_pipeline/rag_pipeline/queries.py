@@ -275,6 +275,18 @@ async def release_lease(connection: Connection, *, name: str, holder: UUID) -> N
     await connection.execute("delete from public.job_leases where name = %s and holder = %s", [name, holder])
 
 
+async def is_lease_held(connection: Connection, *, name: str, holder: UUID) -> bool:
+    return await _value(
+        connection,
+        """
+        select exists (
+            select from public.job_leases where name = %s and holder = %s and expires_at > clock_timestamp()
+        )
+        """,
+        [name, holder],
+    )
+
+
 async def queue_of(connection: Connection, pipeline_id: str | None) -> str:
     return await _value(connection, "select public.document_queue(%s)", [pipeline_id])
 

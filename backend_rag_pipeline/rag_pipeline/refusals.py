@@ -31,8 +31,8 @@ def waits_for_database(model: str) -> str:
     """What an operator reads."""
     return (
         f"EMBEDDING_MODEL_CHOICE {model} is not searched yet: the database did not take all stored texts anew, for "
-        "want of time or room; the worker's log says which. They are tried again every hour; until then the former "
-        "model serves."
+        "want of time or room; the worker's log says which. They are tried again after an hour; until then the "
+        "former model serves."
     )
 
 

@@ -147,7 +147,9 @@ async def _try_given_up(parts: Parts) -> None:
 
 async def _keep_up(parts: Parts) -> bool:
     try:
-        return await parts.spaces.keep_up(parts.settings.rag_pipeline_id, parts.index_version, parts.sight)
+        more = await parts.spaces.keep_up(parts.settings.rag_pipeline_id, parts.index_version, parts.sight)
+        parts.board.tally.errors += parts.spaces.is_resting
+        return more
     except Exception as error:
         parts.board.tally.errors += 1
         log.warning("embedding_spaces_failed", exc_info=error)

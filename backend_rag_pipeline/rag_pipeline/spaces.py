@@ -53,7 +53,8 @@ class EmbeddingSpaces:
         self._missing = 0
         self._refusal: str | None = None
         self._waits: str | None = None
-        self._not_stored: str | None = None
+        self.is_resting = False
+        """Whether the last look found that the database did not take stored texts, and that they are not due again."""
         self._targets: tuple[Target, ...] = ()
         self._own: Embeds | None = None
         self._finding = asyncio.Lock()
@@ -138,8 +139,8 @@ class EmbeddingSpaces:
         if (active is None or active.id != own) and not await self._take_over(pipeline_id):
             return False
         # Also where another replica switched over: it may have died before the old chunks went, or this one added some.
-        self._not_stored = None
-        await self._tell_missing(pipeline_id, {})
+        self._missing, self.is_resting = 0, False
+        await self._tell_waits(pipeline_id, None)
         self._targets = self._targets[:1]
         await self._drop_former()
         return False
@@ -152,8 +153,14 @@ class EmbeddingSpaces:
         await self._tell_missing(pipeline_id, missing)
         if missing:
             return False
-        if not await self._embed_left_alone(own):
-            return False
+        try:
+            if not await self._embed_left_alone(own):
+                return False
+        except Exception:
+            # A scheduled run ends here: no later look of it would say so.
+            with contextlib.suppress(Exception):
+                await self._tell_missing(pipeline_id, missing)
+            raise
         async with self._database.transaction() as connection:
             # That may have taken hours.
             if await queries.count_missing(connection, own.space_id):
@@ -167,17 +174,16 @@ class EmbeddingSpaces:
         if not await self._left_lease.try_to_take():
             return False
         keeper = asyncio.create_task(self._left_lease.keep())
-        self._not_stored = None
+        is_too_much = False
         try:
             await self._embed_left(own)
         except Exception as error:
-            if is_beyond_limits(error):
-                self._not_stored = waits_for_database(self._model)
+            is_too_much = is_beyond_limits(error)
             raise
         finally:
             keeper.cancel()
             await asyncio.gather(keeper, return_exceptions=True)
-            await (self._left_lease.rest(LEFT_REST_SECONDS) if self._not_stored else self._left_lease.release())
+            await (self._left_lease.rest(LEFT_REST_SECONDS) if is_too_much else self._left_lease.release())
         return True
 
     async def _embed_left(self, own: Target) -> None:
@@ -224,7 +230,11 @@ class EmbeddingSpaces:
             log.info("new_embedding_model_lacks_documents", model=self._model, documents=count)
         self._missing = count
         others = {other: count for other, count in missing.items() if other is not None and other != pipeline_id}
-        waits = waits_for_others(self._model, others) if others else self._not_stored
+        self.is_resting = await self._left_lease.is_resting()
+        not_stored = waits_for_database(self._model) if self.is_resting else None
+        await self._tell_waits(pipeline_id, waits_for_others(self._model, others) if others else not_stored)
+
+    async def _tell_waits(self, pipeline_id: str, waits: str | None) -> None:
         if waits is not None and waits != self._waits:
             log.warning("new_embedding_model_waits", reason=waits)
         self._waits = waits
