@@ -83,3 +83,22 @@ def test_a_subject_that_names_no_encoding_decides_nothing_about_the_text(head: s
     assert found.title == "Prüfung bei Müller"
     assert found.pages[0].text.endswith(GREETING)
     assert "\ufffd" not in found.pages[0].text
+
+
+@pytest.mark.parametrize("encoding", ["utf-16", "utf-16-le", "utf-16-be"])
+def test_a_mail_that_an_editor_saved_in_utf_16_keeps_its_text(encoding: str) -> None:
+    assert text_of(mail("", GREETING).encode(encoding)).endswith(GREETING)
+
+
+def test_a_damaged_byte_does_not_have_the_whole_mail_read_in_another_encoding() -> None:
+    whole = f"--b\n{plain('iso-8859-1')}Content-Transfer-Encoding: 8bit\n\n{GREETING}\n".encode("iso-8859-1")
+    damaged = f"--b\n{plain('utf-8')}Content-Transfer-Encoding: 8bit\n\n{GREETING} ".encode() + b"\xff\n--b--\n"
+    text = text_of(mail(PARTS, "").encode() + whole + damaged)
+    assert (text.count(GREETING), text.count("\ufffd")) == (2, 1)
+
+
+@pytest.mark.parametrize(("charset", "body"), [("utf-8", GREETING), ("gb2312", "这是一封给你的信")])
+def test_a_damaged_byte_costs_what_it_was(charset: str, body: str) -> None:
+    text = text_of(mail(plain(charset), f"{body} @ end").encode(charset).replace(b"@", b"\xff"))
+    assert body in text
+    assert text.endswith(" end")

@@ -135,12 +135,12 @@ async def test_a_model_that_does_not_take_the_first_page_is_not_asked_for_the_ot
 
 @pytest.mark.parametrize(
     ("failures", "read_pages", "asked"),
-    [({20: 2}, 4, 6), ({20: 1, 40: 1}, 4, 6), ({30: 1_000}, 2, 5), ({20: 2, 40: 1}, 3, 6)],
+    [({20: 3}, 4, 7), ({20: 3, 40: 3}, 4, 10), ({30: 1_000}, 2, 6), ({20: 3, 40: 4}, 3, 10)],
 )
 async def test_what_was_described_of_a_tiff_is_not_paid_for_again(
     vision: VisionService, monkeypatch: pytest.MonkeyPatch, failures: dict[int, int], read_pages: int, asked: int
 ) -> None:
-    monkeypatch.setattr(extractor_module, "_VISION_WAITS_SECONDS", (0, 0))
+    monkeypatch.setattr(extractor_module, "_VISION_WAITS_SECONDS", (0, 0, 0))
     vision.failures = dict(failures)
     settings = VisionSettings(base_url=vision.url, api_key="key", model="sees", timeout_seconds=60)
     async with create_extractor(ExtractionLimits(), processes=1, vision=settings) as extractor:

@@ -22,8 +22,8 @@ from rag_pipeline.settings import Settings
 
 EXTRACTOR_VERSION = "2"
 """Part of a document's index_version: raise it when the same bytes give another text."""
-_VISION_WAITS_SECONDS = (5, 30)
-"""Before a page is tried again on which the vision model did not answer: so often in one document."""
+_VISION_WAITS_SECONDS = (5, 30, 60)
+"""Before a page is tried again on which the vision model did not answer: together more than a minute's rate limit."""
 
 
 @dataclass(frozen=True)
@@ -89,6 +89,7 @@ class Extractor:
             try:
                 png = (await self._prepared(content, mime_type, len(texts) + 1))[0] if texts else first
                 texts.append(clean_text(await vision.describe(png)).strip())
+                waits = iter(_VISION_WAITS_SECONDS)
             except ExtractionError as error:
                 # A model that does not take the first will not take the others.
                 if not texts:
