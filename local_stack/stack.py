@@ -111,7 +111,11 @@ class Stack:
         return self._service(
             "api",
             "agent API",
-            [environments.AGENT_API.python, "-m", "uvicorn", "agent_api:app", "--host", HOST, "--port", port],
+            [
+                *(environments.AGENT_API.python, "-m", "uvicorn", "agent_api:app", "--host", HOST, "--port", port),
+                # As in the image.
+                *("--timeout-keep-alive", "75"),
+            ],
             cwd=API_DIRECTORY,
             health_path="/health/ready",
             # Empty: a `.env` in the service's own folder is for running it by hand.

@@ -9,6 +9,8 @@ from typing import Any
 import uvicorn
 
 START_SECONDS_MAX = 120
+KEEP_ALIVE_SECONDS = 75
+"""Longer than any client here keeps a connection: a request that is sent over one as it is closed fails."""
 STOP_SECONDS_MAX = 60
 
 
@@ -22,7 +24,14 @@ class _Server(uvicorn.Server):
 async def serve(app: Any) -> AsyncGenerator[str]:
     """Serve while the block runs; gives the base address. Raises what the application's start raises."""
     listener = socket.create_server(("127.0.0.1", 0))
-    config = uvicorn.Config(app, log_config=None, access_log=False, lifespan="on", timeout_graceful_shutdown=3)
+    config = uvicorn.Config(
+        app,
+        log_config=None,
+        access_log=False,
+        lifespan="on",
+        timeout_keep_alive=KEEP_ALIVE_SECONDS,
+        timeout_graceful_shutdown=3,
+    )
     server = _Server(config)
     running = asyncio.create_task(server.serve(sockets=[listener]))
     try:
