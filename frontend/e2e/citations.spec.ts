@@ -50,7 +50,7 @@ test("a passage below much text is scrolled to without moving the page", async (
   await page.goto("/")
   await askAndWait(page, QUESTION)
   await askAndWait(page, QUESTION)
-  await marks(page).and(page.getByRole("button", { name: /^Source \d+: Zorbulator manual, page 2$/ })).first().click()
+  await marks(page).and(page.getByRole("button", { name: /^Source \d+: Zorbulator manual, page 2$/ })).first().press("Enter")
   await expect(passage(page)).toBeInViewport()
   await expect(panel(page).getByRole("button", { name: "Close" })).toBeInViewport({ ratio: 1 })
   expect(await page.evaluate(() => [scrollY, document.documentElement.scrollHeight - innerHeight])).toEqual([0, 0])
@@ -108,7 +108,8 @@ test("at 360 px the passage lies above the chat and fits", async ({ page }) => {
   await storeDocument(account.email, `Zorbulator manual ${"with-a-very-long-name-".repeat(5)}`, PASSAGES)
   await page.goto("/")
   await askAndWait(page, QUESTION)
-  await marks(page).first().click()
+  // By key: between the two halves of a click the chat may still move.
+  await marks(page).first().press("Enter")
   await expect(passage(page)).toBeInViewport()
   expect(await page.evaluate(() => document.documentElement.scrollWidth)).toBeLessThanOrEqual(360)
   await page.getByRole("button", { name: "Close" }).click()
@@ -126,7 +127,7 @@ test("from a file to an answer that shows where it stands, and gone again", asyn
   await page.getByRole("link", { name: "New chat" }).click()
   await askAndWait(page, question)
   await expect(settledAnswers(page)).toContainText("turquoise")
-  await marks(page).first().click()
+  await marks(page).first().press("Enter")
   await expect(passage(page)).toContainText(`The ${word} is painted turquoise`)
 
   const stranger = await browser.newPage({ baseURL })

@@ -64,7 +64,7 @@ test("the walkthrough, from sign-up to a settled token", async ({ page }) => {
 
   await page.goto("/")
   await askAndWait(page, "How do I buy tokens?")
-  await settledAnswers(page).locator(".mark").getByRole("button").first().click()
+  await settledAnswers(page).locator(".mark").getByRole("button").first().press("Enter")
   await expect(page.getByRole("dialog", { name: /^Source \d+$/ }).getByLabel("The passage", { exact: true })).toBeVisible()
   await picture(page, "cited-passage")
 })
