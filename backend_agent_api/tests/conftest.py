@@ -1,6 +1,7 @@
 """Fixtures of the agent API: one database and one running API for the session, people made per test."""
 
 from collections.abc import AsyncGenerator, Generator
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -82,3 +83,10 @@ async def shop(shared_database: Database, stripe_sandbox: RunningSandbox) -> Asy
     """An API that sells tokens, with default limits."""
     async with run_shop(shared_database, stripe_sandbox) as running:
         yield running
+
+
+@pytest.fixture
+async def mine(database: Database, tmp_path: Path) -> AsyncGenerator[Shop]:
+    """A shop whose database and Stripe are this test's alone."""
+    async with run_sandbox(tmp_path) as sandbox, run_shop(database, sandbox) as shop:
+        yield shop

@@ -1,13 +1,10 @@
 """What an operator must look at: told once, kept until it is dealt with, and no longer."""
 
 import asyncio
-from collections.abc import AsyncGenerator
-from pathlib import Path
 from typing import Any
 from uuid import UUID, uuid4
 
 import httpx
-import pytest
 from agent_api_support.api import refusal
 from agent_api_support.billing import (
     STRIPE_AND_HTTPX,
@@ -16,26 +13,13 @@ from agent_api_support.billing import (
     event_about,
     marks,
     payment_intent,
-    run_sandbox,
+    reconcile,
     run_shop,
 )
 
 from agent_api.billing.lease import RECONCILIATION, job_lease
-from agent_api.billing.report import Report
-from local_stack.postgres.testing import Database
 
 pytestmark = STRIPE_AND_HTTPX
-
-
-@pytest.fixture
-async def mine(database: Database, tmp_path: Path) -> AsyncGenerator[Shop]:
-    """A shop whose database and Stripe are this test's alone."""
-    async with run_sandbox(tmp_path) as sandbox, run_shop(database, sandbox) as shop:
-        yield shop
-
-
-async def reconcile(shop: Shop) -> Report:
-    return await shop.api.app.state.billing.reconciler.reconcile_now(days=None, wait_seconds=0)
 
 
 async def add_admin(shop: Shop) -> UUID:

@@ -1,28 +1,15 @@
 """A database that is older than what was sold: what people paid is found at Stripe, and brought back by an operator."""
 
-from collections.abc import AsyncGenerator, Callable
+from collections.abc import Callable
 from pathlib import Path
 from uuid import UUID
 
-import pytest
-from agent_api_support.billing import STRIPE_AND_HTTPX, Shop, run_sandbox, run_shop
+from agent_api_support.billing import STRIPE_AND_HTTPX, Shop, reconcile, run_shop
 
-from agent_api.billing.report import Report
 from local_stack.postgres.testing import Database
 
 pytestmark = STRIPE_AND_HTTPX
 PAGE = Path(__file__).resolve().parents[2] / "docs" / "stripe-setup.md"
-
-
-@pytest.fixture
-async def mine(database: Database, tmp_path: Path) -> AsyncGenerator[Shop]:
-    """A shop whose database and Stripe are this test's alone."""
-    async with run_sandbox(tmp_path) as sandbox, run_shop(database, sandbox) as shop:
-        yield shop
-
-
-async def reconcile(shop: Shop) -> Report:
-    return await shop.api.app.state.billing.reconciler.reconcile_now(days=None, wait_seconds=0)
 
 
 async def bring_back(database: Database) -> list[int]:

@@ -464,7 +464,7 @@ async def test_the_command_says_what_stands_in_its_way(mine: Shop) -> None:
         ({"DATABASE_URL": "postgresql://u:p@127.0.0.1:9/d", "DATABASE_START_DEADLINE_SECONDS": "0.1"}, "database"),
         ({"STRIPE_WEBHOOK_SECRET": "nonsense"}, "STRIPE_WEBHOOK_SECRET"),
     ):
-        await mine.begin(await mine.database.add_user())  # Without any sale there is nothing to ask Stripe about.
+        await mine.begin(await mine.database.add_user())
         status, out, error = await run_command(mine, **changes)
         assert (status, out) == (2, "")
         assert words in error

@@ -2,7 +2,6 @@
 
 import json
 import sqlite3
-from collections.abc import AsyncGenerator
 from pathlib import Path
 from typing import Any
 from uuid import UUID, uuid4
@@ -17,27 +16,14 @@ from agent_api_support.billing import (
     event_about,
     marks,
     payment_intent,
-    run_sandbox,
+    reconcile,
     run_shop,
 )
 
 from agent_api.billing.marks import Marks, metadata_in, uuid_in
-from agent_api.billing.report import Report
-from local_stack.postgres.testing import Database
 
 pytestmark = STRIPE_AND_HTTPX
 OTHER_VERSION = "2019-02-19"
-
-
-@pytest.fixture
-async def mine(database: Database, tmp_path: Path) -> AsyncGenerator[Shop]:
-    """A shop whose database and Stripe are this test's alone."""
-    async with run_sandbox(tmp_path) as sandbox, run_shop(database, sandbox) as shop:
-        yield shop
-
-
-async def reconcile(shop: Shop) -> Report:
-    return await shop.api.app.state.billing.reconciler.reconcile_now(days=None, wait_seconds=0)
 
 
 def change_at_stripe(directory: Path, object_id: str, path: str, value: str) -> None:

@@ -1,11 +1,9 @@
 """Payments that our books hold and Stripe does not: told, taken back or kept by an operator, and then no drift."""
 
-from collections.abc import AsyncGenerator
 from pathlib import Path
 from typing import Any
 from uuid import UUID, uuid4
 
-import pytest
 from agent_api_support.billing import (
     STRIPE_AND_HTTPX,
     Shop,
@@ -13,28 +11,16 @@ from agent_api_support.billing import (
     event_about,
     marks,
     payment_intent,
+    reconcile,
     run_sandbox,
     run_shop,
 )
 
 from agent_api.billing.reconcile import render
-from agent_api.billing.report import Report
-from local_stack.postgres.testing import Database
 
 pytestmark = STRIPE_AND_HTTPX
 PAGE = Path(__file__).resolve().parents[2] / "docs" / "stripe-setup.md"
 ADMIN = "you@yourdomain.com"
-
-
-@pytest.fixture
-async def mine(database: Database, tmp_path: Path) -> AsyncGenerator[Shop]:
-    """A shop whose database and Stripe are this test's alone."""
-    async with run_sandbox(tmp_path) as sandbox, run_shop(database, sandbox) as shop:
-        yield shop
-
-
-async def reconcile(shop: Shop) -> Report:
-    return await shop.api.app.state.billing.reconciler.reconcile_now(days=None, wait_seconds=0)
 
 
 async def add_admin(shop: Shop) -> UUID:

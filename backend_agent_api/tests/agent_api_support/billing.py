@@ -16,6 +16,7 @@ import httpx
 import pytest
 import stripe
 
+from agent_api.billing.report import Report
 from agent_api_support.api import CLOSED_PORT_URL, Api, make_settings, run_api
 from local_stack.postgres.testing import Database
 from local_stack.stripe_sandbox.tests.running import SECRET_KEY, RunningSandbox
@@ -227,3 +228,8 @@ async def run_shop(database: Database, sandbox: RunningSandbox, **changes: Any) 
     """An API of its own over this sandbox."""
     async with run_api(billing_settings(database.dsn(), api_base=sandbox.url, **changes)) as api:
         yield Shop(api, database, sandbox)
+
+
+async def reconcile(shop: Shop) -> Report:
+    """Compare everything, now."""
+    return await shop.api.app.state.billing.reconciler.reconcile_now(days=None, wait_seconds=0)
